@@ -1,0 +1,269 @@
+"""Every setting: its name, what it may be, and where it comes from.
+
+The only place that reads the environment. Each setting is read from `NEWSROOM_<name>`; Flask's,
+Flask-SQLAlchemy's and Flask-Mail's own keys keep their own names behind that prefix.
+"""
+
+import difflib
+import ipaddress
+import json
+import os
+import secrets
+import sys
+import zoneinfo
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import idna
+from flask import Flask
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+PREFIX = "NEWSROOM_"
+PROJECT = Path(__file__).resolve().parent
+
+
+class BadSetting(Exception):
+    """A setting is missing or wrong; the text is one line that names it and says what is expected."""
+
+
+def _text(value: str) -> str:
+    if not value.strip() or not value.isprintable():
+        raise ValueError
+    return value.strip()
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        number = int(value)
+        if not low <= number <= high:
+            raise ValueError
+        return number
+
+    return parse
+
+
+def _yes_or_no(value: str) -> bool:
+    answers = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    return answers[value.strip().lower()]
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    return lambda value: choices[choices.index(value.strip())]
+
+
+def _web_address(value: str) -> str:
+    parts = urlsplit(value.strip())
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError
+    _ = parts.port
+    if parts.path.strip("/"):
+        raise ValueError
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _database_address(value: str) -> str:
+    try:
+        url = make_url(value)
+    except ArgumentError as error:
+        raise ValueError from error
+    if url.get_backend_name() not in ("sqlite", "postgresql"):
+        raise ValueError
+    if url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    return url.render_as_string(hide_password=False)
+
+
+def _mail_address(value: str) -> str:
+    local, _, domain = value.strip().rpartition("@")
+    if not local or not domain or not value.isprintable() or " " in value.strip():
+        raise ValueError
+    return value.strip()
+
+
+def _file(value: str) -> str:
+    path = Path(value)
+    if not path.is_file():
+        raise ValueError
+    return str(path.resolve())
+
+
+def _time_zone(value: str) -> str:
+    zoneinfo.ZoneInfo(value)
+    return value
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting. `default` None means: it stays unset unless given (or is worked out in `load`)."""
+
+    name: str
+    parse: Callable[[str], Any]
+    expected: str
+    default: Any = None
+
+
+SETTINGS = [
+    Setting("MODE", _one_of("development", "production"), "'development' or 'production'"),
+    Setting("PUBLIC_URL", _web_address, "the site's address without a path, such as https://nyheter.example.org"),
+    Setting("HOST", _text, "the address to listen on, such as 127.0.0.1", "127.0.0.1"),
+    Setting("PORT", _whole(1, 65535), "a port number from 1 to 65535", 8000),
+    Setting("INSTANCE_PATH", _text, "a folder that can be written to", str(PROJECT / "instance")),
+    Setting("SITE_NAME", _text, "the site's name, in one line", "Region Stockholm Nyheter"),
+    Setting("ORGANISATION_NAME", _text, "the authority's name, in one line", "Region Stockholm"),
+    Setting("SECRET_KEY", _text, "a long random text, for example from: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"),
+    Setting("SECRET_KEY_FALLBACKS", str.split, "earlier secrets, newest first, with spaces between"),
+    Setting("SQLALCHEMY_DATABASE_URI", _database_address, "a database address: sqlite:////folder/file.sqlite3 or postgresql://user@host/name"),
+    Setting("SQLALCHEMY_ECHO", _yes_or_no, "true or false", False),
+    Setting("TIME_ZONE", _time_zone, "a time zone such as Europe/Stockholm", "Europe/Stockholm"),
+    # Letters. MAIL_… are Flask-Mail's own keys.
+    Setting("MAIL_SERVER", _text, "the mail server's host name"),
+    Setting("MAIL_PORT", _whole(1, 65535), "a port number from 1 to 65535"),
+    Setting("MAIL_USE_TLS", _yes_or_no, "true or false (STARTTLS)", False),
+    Setting("MAIL_USE_SSL", _yes_or_no, "true or false (TLS from the first byte)", False),
+    Setting("MAIL_USERNAME", _text, "the user name at the mail server"),
+    Setting("MAIL_PASSWORD", str, "the password at the mail server"),
+    Setting("MAIL_DEBUG", _whole(0, 2), "0, 1 or 2", 0),
+    Setting("MAIL_DEFAULT_SENDER", _mail_address, "the address that news comes from, such as nyheter@example.org"),
+    Setting("MAIL_CONFIRMATION_SENDER", _mail_address, "the address that confirmations come from, such as bekrafta@example.org"),
+    Setting("SMTP_CA_FILE", _file, "a file with the certificates to trust at the mail server"),
+    Setting("SMTP_TIMEOUT_SECONDS", _whole(1, 3600), "seconds to wait for an answer, 1 to 3600", 30),
+    Setting("SMTP_FINAL_TIMEOUT_SECONDS", _whole(1, 3600), "seconds to wait for the answer to a whole letter, 1 to 3600 (RFC 5321 section 4.5.3.2.6 asks for 600)", 600),
+    Setting("MAILBOX_PORT", _whole(0, 65535), "the catching mailbox's port, 0 for any that is free", 0),
+    # The engine.
+    Setting("ENGINE_SENDERS", _whole(1, 64), "how many connections may carry news at once, 1 to 64", 2),
+    Setting("ENGINE_PAUSE_SECONDS", _whole(1, 60), "seconds between looks for work, 1 to 60", 1),
+    Setting("BATCH_LEASE_SECONDS", _whole(10, 86400), "seconds until a silent worker's batch is taken over", 900),
+    Setting("BATCH_SIZE", _whole(1, 10000), "letters in a batch, 1 to 10000", 500),
+    Setting("UNCERTAIN_LETTERS", _one_of("resend", "hold"), "'resend' or 'hold'", "resend"),
+    # The doors.
+    Setting("TRUSTED_PROXIES", _whole(0, 10), "how many proxies of ours stand in front, 0 to 10", 0),
+    Setting("SIGNUP_LETTERS_PER_HOUR", _whole(1, 1000), "confirmation letters to one address in an hour", 5),
+    Setting("SIGNUP_LIMIT", _text, "requests from one network, such as '120 per minute'", "120 per minute"),
+    Setting("LOGIN_LIMIT", _text, "login attempts from one network, such as '10 per minute'", "10 per minute"),
+]  # fmt: skip
+
+_ELSEWHERE = {"TEST_POSTGRES_URL", "TEST_BROWSER"}
+
+
+def is_loopback(url: str) -> bool:
+    """Whether an http address names this very machine (RFC 6761 section 6.3 for `localhost`)."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _unknown_names(environ: Mapping[str, str]) -> list[str]:
+    known = {setting.name for setting in SETTINGS} | _ELSEWHERE | set(Flask("names").config)
+    lines = []
+    for key in sorted(environ):
+        name = key.removeprefix(PREFIX)
+        if key.startswith(PREFIX) and name not in known and not name.startswith(("SQLALCHEMY_", "MAIL_", "SECURITY_")):
+            near = difflib.get_close_matches(name, known, n=1)
+            lines.append(f"{key} is not a setting and is ignored." + (f" Meant: {PREFIX}{near[0]}?" if near else ""))
+    return lines
+
+
+def _keep_secret(instance: Path) -> str:
+    """The installation's own secret, made at the first call and kept where only its owner reads it."""
+    path = instance / "secret_key"
+    try:
+        if not path.exists():
+            instance.mkdir(parents=True, exist_ok=True)
+            temporary = instance / f".secret_key.{os.getpid()}.{secrets.token_hex(4)}"
+            with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(secrets.token_urlsafe(48))
+            try:
+                os.link(temporary, path)  # Fails where another process was faster, whose secret then holds.
+            except FileExistsError:
+                pass
+            finally:
+                temporary.unlink()
+        return path.read_text().strip()
+    except OSError as error:
+        raise BadSetting(
+            f"{PREFIX}INSTANCE_PATH: expected a folder that can be written to; {instance}: {error.strerror}"
+        ) from error
+
+
+def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Read and check every setting. Raises BadSetting with one line for the first that is wrong."""
+    environ = os.environ if environ is None else environ
+    for line in _unknown_names(environ):
+        print(f"newsroom: {line}", file=sys.stderr)
+    found: dict[str, Any] = {}
+    for setting in SETTINGS:
+        raw = environ.get(PREFIX + setting.name, "")
+        if raw == "":
+            if setting.default is not None:
+                found[setting.name] = setting.default
+            continue
+        try:
+            found[setting.name] = setting.parse(raw)
+        except (ValueError, KeyError, zoneinfo.ZoneInfoNotFoundError) as error:
+            shown = "(not shown)" if "SECRET" in setting.name or "PASSWORD" in setting.name else repr(raw)[:80]
+            raise BadSetting(f"{PREFIX}{setting.name} is {shown}; expected {setting.expected}.") from error
+    for key, value in environ.items():
+        name = key.removeprefix(PREFIX)
+        if key.startswith(PREFIX) and name not in found and name not in _ELSEWHERE and value != "":
+            found[name] = _as_flask_reads(value)
+    return _complete(found)
+
+
+def _as_flask_reads(value: str) -> Any:
+    """A key of Flask's or an extension's own: JSON where it is JSON, otherwise text, as Flask's `from_prefixed_env`."""
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _mail_domain(public_url: str) -> str:
+    """The site's own mail domain, in ASCII (IDNA 2008, so that ß stays apart from ss)."""
+    host = urlsplit(public_url).hostname or "localhost"
+    if host.replace(".", "").isdigit() or ":" in host:
+        return "localhost"
+    return host if host.isascii() else idna.encode(host).decode("ascii")
+
+
+def _complete(found: dict[str, Any]) -> dict[str, Any]:
+    """Work out what follows from other settings, and refuse what production must be told."""
+    found.setdefault("PUBLIC_URL", f"http://127.0.0.1:{found['PORT']}")
+    loopback = is_loopback(found["PUBLIC_URL"])
+    found.setdefault("MODE", "development" if loopback else "production")
+    production = found["MODE"] == "production"
+    expected = {setting.name: setting.expected for setting in SETTINGS}
+    if production:
+        for name in ("SECRET_KEY", "MAIL_SERVER", "MAIL_DEFAULT_SENDER"):
+            if name not in found:
+                raise BadSetting(f"{PREFIX}{name} is missing; in production mode expected {expected[name]}.")
+        if len(found["SECRET_KEY"]) < 32:
+            raise BadSetting(f"{PREFIX}SECRET_KEY is shorter than 32 characters; expected {expected['SECRET_KEY']}.")
+    elif not loopback:
+        raise BadSetting(
+            f"{PREFIX}MODE is 'development'; with the public address {found['PUBLIC_URL']} expected 'production'."
+        )
+    if found["MAIL_USE_TLS"] and found["MAIL_USE_SSL"]:
+        raise BadSetting(f"{PREFIX}MAIL_USE_TLS and {PREFIX}MAIL_USE_SSL are both true; expected at most one.")
+    instance = Path(found["INSTANCE_PATH"]).resolve()
+    found["INSTANCE_PATH"] = str(instance)
+    found["MAIL_DOMAIN"] = _mail_domain(found["PUBLIC_URL"])
+    found.setdefault("MAIL_DEFAULT_SENDER", f"nyheter@{found['MAIL_DOMAIN']}")
+    news_domain = found["MAIL_DEFAULT_SENDER"].rpartition("@")[2]
+    found.setdefault("MAIL_CONFIRMATION_SENDER", f"bekrafta@{news_domain}")
+    found["MAILBOX"] = not production and "MAIL_SERVER" not in found
+    if found["MAILBOX"]:
+        found["MAILBOX_PORT"] = found.pop("MAIL_PORT", found["MAILBOX_PORT"])
+        found["MAIL_SERVER"] = "127.0.0.1"
+    found.setdefault("MAIL_PORT", 465 if found["MAIL_USE_SSL"] else 587 if found["MAIL_USE_TLS"] else 25)
+    found.setdefault("SQLALCHEMY_DATABASE_URI", f"sqlite:///{instance / 'newsroom.sqlite3'}")
+    if "SECRET_KEY" not in found:
+        found["SECRET_KEY"] = _keep_secret(instance)
+    return found
