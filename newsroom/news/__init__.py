@@ -1,0 +1,1 @@
+"""What we say: items and the topics that they belong to."""

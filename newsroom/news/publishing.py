@@ -1,0 +1,39 @@
+"""Publishing changes an item's row and nothing else: delivery finds what is published."""
+
+import datetime as dt
+
+from newsroom.news.models import Item
+
+
+class AlreadyPublished(Exception):
+    """The item can be read already; it can be changed or withdrawn, not published again."""
+
+
+class NotReady(Exception):
+    """The item lacks what a published one needs: a topic, so that anybody can follow it."""
+
+
+def publish(item: Item, *, at: dt.datetime, now: dt.datetime) -> None:
+    """Make the item readable from `at` (aware). Raises AlreadyPublished, or NotReady for one without topics.
+
+    An item that still waits for its time is given the new one.
+    """
+    if is_published(item, by=now):
+        raise AlreadyPublished
+    if not item.topic_links:
+        raise NotReady
+    item.published_at = at
+    item.withdrawn_at = None
+
+
+def withdraw(item: Item, *, now: dt.datetime) -> None:
+    """Take the item off the site; a waiting one goes back to being a draft. Letters not yet sent are skipped."""
+    if is_published(item, by=now):
+        item.withdrawn_at = now
+    else:
+        item.published_at = None
+
+
+def is_published(item: Item, *, by: dt.datetime) -> bool:
+    """Whether the item can be read at `by`."""
+    return item.published_at is not None and item.published_at <= by and item.withdrawn_at is None

@@ -1,0 +1,39 @@
+"""Select statements for what readers see. Each is a value; the caller pages it."""
+
+import datetime as dt
+
+import sqlalchemy as sa
+from sqlalchemy import Select
+
+from newsroom.news.models import Item, ItemTopic, Topic
+
+
+def published_items(*, by: dt.datetime, topic: Topic | None = None) -> Select[tuple[Item]]:
+    """Items readable at `by`, newest first; ties broken by id so that pages never overlap.
+
+    Under a topic stand its own items and its children's.
+    """
+    found = (
+        sa.select(Item)
+        .where(Item.published_at <= by, Item.withdrawn_at.is_(None))
+        .order_by(Item.published_at.desc(), Item.id.desc())
+    )
+    if topic is not None:
+        below = sa.select(Topic.id).where(sa.or_(Topic.id == topic.id, Topic.parent_id == topic.id))
+        found = found.where(Item.id.in_(sa.select(ItemTopic.item_id).where(ItemTopic.topic_id.in_(below))))
+    return found
+
+
+def more_items(item: Item, *, by: dt.datetime, count: int = 3) -> Select[tuple[Item]]:
+    """The newest other items, for "Fler nyheter"."""
+    return published_items(by=by).where(Item.id != item.id).limit(count)
+
+
+def count_items_by_topic(*, by: dt.datetime) -> Select[tuple[int, int]]:
+    """Pairs of topic id and the number of readable items tagged with just that topic."""
+    return (
+        sa.select(ItemTopic.topic_id, sa.func.count())
+        .join(Item, Item.id == ItemTopic.item_id)
+        .where(Item.published_at <= by, Item.withdrawn_at.is_(None))
+        .group_by(ItemTopic.topic_id)
+    )
