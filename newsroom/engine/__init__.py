@@ -1,0 +1,1 @@
+"""What makes delivery run. Every engine calls the same two functions: `tick` and `send_batch`."""
