@@ -1,0 +1,1 @@
+"""Feeds: the same items for programs."""
