@@ -1,0 +1,12 @@
+"""The operator's door. Each command says what it did, and ends with one clear line and a non-zero code if it couldn't."""
+
+from flask import Flask
+
+from newsroom.cli import editors, engine, items, topics, up
+
+
+def init_app(app: Flask) -> None:
+    """Hang the commands into the app."""
+    app.cli.add_command(up.up)
+    for group in (items.group, topics.group, editors.group, engine.group):
+        app.cli.add_command(group)

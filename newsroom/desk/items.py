@@ -1,0 +1,229 @@
+"""Items at the desk: list, write, see as readers will, publish now or at a time, withdraw."""
+
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+from flask import Blueprint, current_app, flash, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_security import current_user
+from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm.exc import StaleDataError
+
+from newsroom import clock
+from newsroom.delivery import ledger
+from newsroom.delivery.models import Mailing
+from newsroom.desk.login import LOGIN
+from newsroom.extensions import csrf, db, reading
+from newsroom.news import publishing, topics
+from newsroom.news.models import Item
+from newsroom.news.writing import BadText, ItemText, change_item, write_item
+from newsroom.times import read_local_time
+
+bp = Blueprint("desk", __name__, url_prefix="/desk")
+
+NEWEST = 100
+
+
+@dataclass
+class ItemForm:
+    """What an editor typed, and what is wrong with it, by field. Nothing typed is ever dropped."""
+
+    headline: str = ""
+    lede: str = ""
+    body: str = ""
+    facts: str = ""
+    language: str = "sv"
+    topics: list[str] = field(default_factory=list)
+    announce: bool = True
+    version: int = 0
+    errors: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_request(cls) -> "ItemForm":
+        texts = {name: request.form.get(name, "") for name in ("headline", "lede", "body", "facts", "language")}
+        return cls(
+            **texts,
+            topics=request.form.getlist("topics"),
+            announce="announce" in request.form,
+            version=request.form.get("version", 0, type=int),
+        )
+
+    @classmethod
+    def from_item(cls, item: Item) -> "ItemForm":
+        return cls(
+            headline=item.headline,
+            lede=item.lede,
+            body=item.body,
+            facts=item.facts,
+            language=item.language,
+            topics=[topic.slug for topic in item.topics],
+            announce=item.announce,
+            version=item.version,
+        )
+
+    def text(self) -> ItemText:
+        return ItemText(self.headline, self.lede, self.body, self.facts, self.language)
+
+
+@bp.before_request
+def let_editors_in() -> ResponseReturnValue | None:
+    """Ask who it is; a form that was typed into meanwhile is shown again, not thrown away."""
+    session.permanent = True
+    if not current_user.is_authenticated:
+        if request.method == "POST" and request.endpoint in ("desk.save", "desk.add"):
+            return _form_kept(_("You have been logged out. Log in again in another tab, then press Save here."), 401)
+        return redirect(url_for(LOGIN, next=request.path if request.method == "GET" else None))
+    try:
+        csrf.protect()
+    except CSRFError:
+        text = _("The page had been open for too long. Nothing is lost: press the button again.")
+        if request.endpoint in ("desk.save", "desk.add"):
+            return _form_kept(text, 400)
+        flash(text, "danger")
+        return redirect(url_for("desk.items"))
+    return None
+
+
+def _form_kept(problem: str, code: int) -> ResponseReturnValue:
+    form = ItemForm.from_request()
+    form.errors["form"] = problem
+    item_id = (request.view_args or {}).get("item_id")
+    with reading():
+        return _show_form(form, item_id, code)
+
+
+def _show_form(form: ItemForm, item_id: int | None, code: int = 200) -> ResponseReturnValue:
+    found = topics.all_topics(db.session())
+    return render_template("desk/edit.html", form=form, item_id=item_id, topics=found), code
+
+
+@bp.get("/")
+def items() -> str:
+    """List drafts, what waits for its time, and what is out."""
+    newest = sa.select(Item).order_by(sa.func.coalesce(Item.published_at, Item.updated_at).desc(), Item.id.desc())
+    found = db.session.scalars(newest.limit(NEWEST)).all()
+    return render_template("desk/items.html", items=found, now=clock.now())
+
+
+@bp.get("/items/new")
+def new() -> ResponseReturnValue:
+    """Show an empty form."""
+    return _show_form(ItemForm(), None)
+
+
+@bp.post("/items/new")
+def add() -> ResponseReturnValue:
+    """Save a new draft."""
+    return _save(None)
+
+
+@bp.get("/items/<int:item_id>/edit")
+def edit(item_id: int) -> ResponseReturnValue:
+    """Show the form with an item's words in it."""
+    return _show_form(ItemForm.from_item(db.get_or_404(Item, item_id)), item_id)
+
+
+@bp.post("/items/<int:item_id>/edit")
+def save(item_id: int) -> ResponseReturnValue:
+    """Save an item's new words, unless somebody else has saved meanwhile."""
+    return _save(item_id)
+
+
+def _save(item_id: int | None) -> ResponseReturnValue:
+    form = ItemForm.from_request()
+    try:
+        item = db.get_or_404(Item, item_id) if item_id is not None else None
+        if item is not None and item.version != form.version:
+            form.version = item.version
+            raise StaleDataError
+        chosen = topics.find_topics(db.session(), form.topics)
+        now = clock.now()
+        if item is None:
+            domain = current_app.config["MAIL_DOMAIN"]
+            item = write_item(db.session(), form.text(), chosen, now=now, domain=domain, announce=form.announce)
+        else:
+            change_item(item, form.text(), chosen, now=now)
+            item.announce = form.announce
+        db.session.commit()
+    except BadText as error:
+        form.errors |= {name: str(reason) for name, reason in error.problems}
+    except topics.UnknownTopic:
+        form.errors["topics"] = _("One of the topics isn't there any more. Choose again.")
+    except StaleDataError:
+        form.errors["form"] = _(
+            "Somebody else has saved this item since you opened it. Your text is below; open the item in another tab "
+            "to see theirs. Saving once more replaces it with yours."
+        )
+    except DBAPIError as error:
+        current_app.logger.error("an item could not be saved: %s", error.orig)
+        form.errors["form"] = _("We can't save right now. What you wrote is still here; try again in a while.")
+    else:
+        flash(_("Saved."), "success")
+        return redirect(url_for("desk.item", item_id=item.id), 303)
+    db.session.rollback()
+    code = 503 if set(form.errors) == {"form"} else 422
+    with reading():
+        return _show_form(form, item_id, code)
+
+
+@bp.get("/items/<int:item_id>")
+def item(item_id: int) -> ResponseReturnValue:
+    """Show an item as it will look, with what can be done and who was reached."""
+    return _show_item(item_id)
+
+
+def _show_item(item_id: int, *, publish_at: str = "", error: str = "", code: int = 200) -> ResponseReturnValue:
+    found = db.get_or_404(Item, item_id)
+    mailing = db.session.scalar(sa.select(Mailing).where(Mailing.item_id == found.id, Mailing.kind == "news"))
+    totals = ledger.totals(db.session(), mailing.id) if mailing else None
+    page = render_template(
+        "desk/item.html",
+        item=found,
+        now=clock.now(),
+        mailing=mailing,
+        totals=totals,
+        publish_at=publish_at,
+        error=error,
+    )
+    return page, code
+
+
+@bp.post("/items/<int:item_id>/publish")
+def publish(item_id: int) -> ResponseReturnValue:
+    """Publish an item now or at the time the form names."""
+    found = db.get_or_404(Item, item_id)
+    now = clock.now()
+    wanted = request.form.get("publish_at", "").strip() if request.form.get("when") == "later" else ""
+    error = ""
+    try:
+        at = read_local_time(wanted, current_app.config["TIME_ZONE"]) if request.form.get("when") == "later" else now
+        if at < now:
+            error = _("That time has passed. Choose a later one, or publish now.")
+        else:
+            publishing.publish(found, at=at, now=now)
+    except ValueError:
+        error = _("Write a date and a time that the clock shows, such as 2026-11-24 09:30.")
+    except publishing.AlreadyPublished:
+        error = _("This item is already published.")
+    except publishing.NotReady:
+        error = _("Choose at least one topic first; otherwise nobody can follow it.")
+    if error:
+        db.session.rollback()
+        return _show_item(item_id, publish_at=wanted, error=error, code=422)
+    db.session.commit()
+    flash(
+        _("Published. Letters leave within a minute.") if at == now else _("It will be published by itself."),
+        "success",
+    )
+    return redirect(url_for("desk.item", item_id=item_id), 303)
+
+
+@bp.post("/items/<int:item_id>/withdraw")
+def withdraw(item_id: int) -> ResponseReturnValue:
+    """Take an item off the site, or back to being a draft."""
+    publishing.withdraw(db.get_or_404(Item, item_id), now=clock.now())
+    db.session.commit()
+    flash(_("The item can't be read any more."), "success")
+    return redirect(url_for("desk.item", item_id=item_id), 303)
