@@ -1,5 +1,7 @@
 """`newsroom editors`."""
 
+from typing import TextIO
+
 import click
 import sqlalchemy as sa
 from flask.cli import AppGroup
@@ -13,7 +15,7 @@ group = AppGroup("editors", help="Editors: people with a login at the desk.")
 @group.command("add")
 @click.argument("email")
 @click.option("--password-from", type=click.File("r"), help="Read the password from a file, or - for standard input.")
-def add(email: str, password_from: click.utils.LazyFile | None) -> None:
+def add(email: str, password_from: TextIO | None) -> None:
     """Add an editor. Without a password given, one is made and shown once."""
     password, shown = _choose_password(password_from)
     try:
@@ -27,7 +29,7 @@ def add(email: str, password_from: click.utils.LazyFile | None) -> None:
 @group.command("password")
 @click.argument("email")
 @click.option("--password-from", type=click.File("r"), help="Read the password from a file, or - for standard input.")
-def set_password(email: str, password_from: click.utils.LazyFile | None) -> None:
+def set_password(email: str, password_from: TextIO | None) -> None:
     """Give an editor a new password, and end their sessions."""
     password, shown = _choose_password(password_from)
     try:
@@ -45,7 +47,7 @@ def list_editors() -> None:
         click.echo(f"{editor.email}{'' if editor.active else ' (not active)'}")
 
 
-def _choose_password(file: click.utils.LazyFile | None) -> tuple[str, str]:
+def _choose_password(file: TextIO | None) -> tuple[str, str]:
     if file is None:
         password = editors.make_password()
         return password, f" The password, shown this once: {password}"

@@ -78,7 +78,7 @@ def _add_mailing(session: Session, *, now: dt.datetime, **values: Any) -> Mailin
 def match(session: Session, mailing_id: int, *, now: dt.datetime, batch_size: int) -> int | None:
     """Write down everybody a new mailing goes to: one row per subscriber, however many topics they share with it.
 
-    One transaction on one snapshot: editions, batches and deliveries all see the same audience. Gives the number of
+    To be called first in its transaction, which runs on one snapshot: editions, batches and deliveries all see the same audience. Gives the number of
     deliveries, or None where another tick was faster.
     """
     if session.get_bind().dialect.name == "postgresql":
@@ -150,7 +150,8 @@ def match(session: Session, mailing_id: int, *, now: dt.datetime, batch_size: in
                     Edition.topics_mask == numbered.c.mask,
                 ),
             )
-            .join(Batch, sa.and_(Batch.mailing_id == mailing_id, Batch.number == numbered.c.number)),
+            .join(Batch, sa.and_(Batch.mailing_id == mailing_id, Batch.number == numbered.c.number))
+            .order_by(numbered.c.subscriber_id),
         )
     )
     return people

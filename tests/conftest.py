@@ -1,0 +1,129 @@
+"""What tests share: an app on SQLite and, where one answers, on PostgreSQL; a session of the test's own; a client.
+
+The test's session and the app's are apart, as two people's are: commit before asking the app.
+"""
+
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import flask_migrate
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy.engine import make_url
+from sqlalchemy.orm import Session
+
+import config
+from newsroom import create_app
+from newsroom.extensions import Base, db
+
+CI = os.environ.get("CI") == "true"
+POSTGRES_URL = os.environ.get("NEWSROOM_TEST_POSTGRES_URL", "postgresql+psycopg://postgres@127.0.0.1/postgres")
+SECRET = "a secret for tests alone, long enough to be one"
+
+
+def settings(instance: Path, **changes: Any) -> dict[str, Any]:
+    """Settings as `config.load` makes them, with changes as the environment would give them."""
+    environ = {"NEWSROOM_INSTANCE_PATH": str(instance), "NEWSROOM_SECRET_KEY": SECRET}
+    return config.load(environ | {f"NEWSROOM_{name}": str(value) for name, value in changes.items()}) | {
+        "TESTING": True,
+        "RATELIMIT_ENABLED": False,
+    }
+
+
+def missing(what: str) -> None:
+    """Something that a test needs isn't there: a skip at home, a failure in CI."""
+    (pytest.fail if CI else pytest.skip)(f"{what} (needed by this test)", pytrace=False)
+
+
+def pytest_sessionstart() -> None:
+    if not CI or os.environ.get("PYTEST_XDIST_WORKER"):
+        return
+    for name, port in (("PostgreSQL", make_url(POSTGRES_URL).port or 5432), ("RabbitMQ", 5672), ("Redis", 6379)):
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        except OSError as error:
+            pytest.exit(f"CI needs {name} on port {port}: {error}", returncode=1)
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with all tables, migrated once and copied for each test."""
+    folder = tmp_path_factory.mktemp("migrated")
+    app = create_app(settings(folder))
+    with app.app_context():
+        flask_migrate.upgrade()
+        with db.engine.connect() as connection:
+            connection.exec_driver_sql("SELECT 1")
+        db.engine.dispose()
+    with sa.create_engine(app.config["SQLALCHEMY_DATABASE_URI"]).connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.invalidate()
+    return folder / "newsroom.sqlite3"
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[str]:
+    """The address of a PostgreSQL database of this test worker's own, with all tables."""
+    name = f"newsroom_test_{os.getpid()}_{worker_id}"
+    url = make_url(POSTGRES_URL)
+    server = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    try:
+        with server.connect() as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    except sa.exc.OperationalError as error:
+        missing(f"PostgreSQL doesn't answer at NEWSROOM_TEST_POSTGRES_URL: {error.orig}")
+    own = url.set(database=name).render_as_string(hide_password=False)
+    app = create_app(settings(tmp_path_factory.mktemp("postgres"), SQLALCHEMY_DATABASE_URI=own))
+    with app.app_context():
+        flask_migrate.upgrade()
+        db.engine.dispose()
+    yield own
+    with server.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    server.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of an empty migrated database, of both kinds in turn."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "newsroom.sqlite3")
+        yield f"sqlite:///{tmp_path / 'newsroom.sqlite3'}"
+        return
+    url: str = request.getfixturevalue("migrated_postgres")
+    yield url
+    engine = sa.create_engine(url)
+    names = ", ".join(f'"{table.name}"' for table in Base.metadata.sorted_tables)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
+    engine.dispose()
+
+
+@pytest.fixture
+def app(database: str, tmp_path: Path) -> Iterator[Flask]:
+    """An app on an empty database."""
+    app = create_app(settings(tmp_path, SQLALCHEMY_DATABASE_URI=database))
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+
+
+@pytest.fixture
+def session(app: Flask) -> Iterator[Session]:
+    """The test's own way to the database."""
+    with app.app_context():
+        engine = db.engine
+    with Session(engine) as session:
+        yield session
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A reader, with a jar for the cookies that shouldn't come."""
+    return app.test_client()

@@ -1,0 +1,123 @@
+"""Things that tests need many of. All people are invented, on example domains."""
+
+import datetime as dt
+import itertools
+from collections.abc import Callable, Sequence
+
+from flask import Flask
+from sqlalchemy.orm import Session
+
+from newsroom.delivery import ledger
+from newsroom.delivery.sending import Rules, send_batch, tick
+from newsroom.delivery.transport import Transport
+from newsroom.engine.rules import rules_of
+from newsroom.news import publishing, topics
+from newsroom.news.models import Item, Topic
+from newsroom.news.writing import ItemText, write_item
+from newsroom.subscribers.addresses import read_address
+from newsroom.subscribers.models import Signup, Subscriber
+from newsroom.subscribers.signup import Asked, ask, confirm
+
+NOON = dt.datetime(2026, 11, 12, 11, 0, tzinfo=dt.UTC)  # Noon in Stockholm.
+MINUTE, HOUR, DAY = dt.timedelta(minutes=1), dt.timedelta(hours=1), dt.timedelta(days=1)
+_numbers = itertools.count(1)
+
+
+def make_topics(session: Session) -> dict[str, Topic]:
+    """The start topics, by slug."""
+    topics.add_start_topics(session)
+    return {topic.slug: topic for topic in topics.all_topics(session)}
+
+
+def make_item(
+    session: Session,
+    *slugs: str,
+    headline: str = "",
+    published_at: dt.datetime | None = NOON,
+    now: dt.datetime | None = None,
+    announce: bool = True,
+    **text: str,
+) -> Item:
+    """An item with these topics, published at noon unless told otherwise."""
+    words = {"lede": "Det viktigaste först.", "body": "Brödtext.", **text}
+    found = topics.find_topics(session, slugs)
+    item = write_item(
+        session,
+        ItemText(headline or f"Nyhet nummer {next(_numbers)}", **words),
+        found,
+        now=now or (published_at or NOON) - HOUR,
+        domain="localhost",
+        announce=announce,
+    )
+    if published_at is not None:
+        publishing.publish(item, at=published_at, now=published_at - HOUR)
+    session.flush()
+    return item
+
+
+def make_signup(
+    session: Session,
+    address: str,
+    *slugs: str,
+    frequency: str = "direct",
+    language: str = "sv",
+    now: dt.datetime = NOON - DAY,
+) -> Signup:
+    """A sign-up that waits for its yes."""
+    asked = ask(
+        session,
+        read_address(address),
+        topics.find_topics(session, slugs),
+        frequency=frequency,
+        language=language,
+        source="web",
+        consent_text="Jag vill.",
+        now=now,
+        letters_per_hour=100,
+    )
+    assert asked is Asked.LETTER
+    session.flush()
+    return session.query(Signup).order_by(Signup.id.desc()).limit(1).one()
+
+
+def make_subscriber(
+    session: Session,
+    address: str,
+    *slugs: str,
+    frequency: str = "direct",
+    language: str = "sv",
+    now: dt.datetime = NOON - DAY,
+) -> Subscriber:
+    """A subscriber who said yes."""
+    signup = make_signup(session, address, *slugs, frequency=frequency, language=language, now=now)
+    confirm(session, signup, now=now)
+    session.flush()
+    return signup.subscriber
+
+
+def deliver_everything(
+    app: Flask,
+    session: Session,
+    post: Transport,
+    *,
+    now: dt.datetime,
+    rules: Rules | None = None,
+    worker: str = "test:0",
+) -> None:
+    """Tick and send until nothing is due at `now`, as an engine would."""
+    rules = rules or rules_of(app)
+    with app.app_context():
+        for _ in range(100):
+            tick(session, rules, now=now)
+            due: Sequence[int] = ledger.due_batches(session, now=now)
+            session.rollback()
+            if not due:
+                return
+            for batch_id in due:
+                send_batch(session, rules, post, batch_id, worker=worker, clock=fixed(now))
+    raise AssertionError("delivery doesn't come to an end")
+
+
+def fixed(now: dt.datetime) -> Callable[[], dt.datetime]:
+    """A clock that stands still."""
+    return lambda: now
