@@ -30,10 +30,16 @@ def more_items(item: Item, *, by: dt.datetime, count: int = 3) -> Select[tuple[I
 
 
 def count_items_by_topic(*, by: dt.datetime) -> Select[tuple[int, int]]:
-    """Pairs of topic id and the number of readable items tagged with just that topic."""
+    """Pairs of topic id and the number of readable items that its page lists: its own and its children's."""
+    reach = sa.union(
+        sa.select(ItemTopic.item_id, ItemTopic.topic_id),
+        sa.select(ItemTopic.item_id, Topic.parent_id)
+        .join(Topic, Topic.id == ItemTopic.topic_id)
+        .where(Topic.parent_id.is_not(None)),
+    ).subquery("reach")
     return (
-        sa.select(ItemTopic.topic_id, sa.func.count())
-        .join(Item, Item.id == ItemTopic.item_id)
+        sa.select(reach.c.topic_id, sa.func.count())
+        .join(Item, Item.id == reach.c.item_id)
         .where(Item.published_at <= by, Item.withdrawn_at.is_(None))
-        .group_by(ItemTopic.topic_id)
+        .group_by(reach.c.topic_id)
     )
