@@ -21,7 +21,7 @@ from newsroom.delivery.models import Lane
 from newsroom.delivery.sending import send_batch, tick
 from newsroom.delivery.transport import SMTPTransport
 from newsroom.engine.rules import rules_of
-from newsroom.extensions import db
+from newsroom.extensions import db, reading
 
 log = logging.getLogger(__name__)
 
@@ -108,8 +108,9 @@ class EmbeddedEngine:
 
     def _send_one(self, number: int, lanes: list[int] | None) -> bool:
         session = db.session()
-        due = ledger.due_batches(session, now=clock.now(), lanes=lanes)
-        session.rollback()
+        with reading():
+            due = ledger.due_batches(session, now=clock.now(), lanes=lanes)
+            session.rollback()
         return any(
             send_batch(
                 session,
