@@ -13,7 +13,7 @@ from newsroom.mailbox import pages as mailbox_pages
 
 
 def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
-    """The site and its commands. `settings` come from `config.load`, which reads the environment where none are given."""
+    """The site and its commands. Settings come from `config.load`, which reads the environment, unless given."""
     settings = load() if settings is None else settings
     app = Flask(
         "newsroom",

@@ -1,4 +1,4 @@
-"""The operator's door. Each command says what it did, and ends with one clear line and a non-zero code if it couldn't."""
+"""The operator's door. A command says what it did, or ends with one clear line and a non-zero code."""
 
 from flask import Flask
 

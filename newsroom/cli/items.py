@@ -29,9 +29,7 @@ LARGEST_FILE = 5 * 1024 * 1024
 @click.option("--at", "at", default=None, metavar="TIME", help="Publish it at a time, such as '2026-11-24 09:30'.")
 @click.option("--language", type=click.Choice(LANGUAGES), default="sv", show_default=True)
 @click.option("--no-letters", is_flag=True, help="Send no letters when it is published.")
-def import_item(
-    file: BinaryIO, slugs: str, publish: bool, at: str | None, language: str, no_letters: bool
-) -> None:
+def import_item(file: BinaryIO, slugs: str, publish: bool, at: str | None, language: str, no_letters: bool) -> None:
     """Read an announcement from a text FILE (- for standard input) into a draft, or publish it."""
     if publish and at:
         raise click.UsageError("Give --publish or --at, not both.")
@@ -54,9 +52,13 @@ def import_item(
         if publish or at:
             publishing.publish(item, at=when, now=now)
     except UnicodeDecodeError as error:
-        raise click.ClickException(f"The file is not text in UTF-8, UTF-16 or Windows-1252 ({error.reason}).") from error
+        raise click.ClickException(
+            f"The file is not text in UTF-8, UTF-16 or Windows-1252 ({error.reason})."
+        ) from error
     except ValueError as error:
-        raise click.ClickException(f"--at {at!r} is not a time that the clock shows, such as '2026-11-24 09:30'.") from error
+        raise click.ClickException(
+            f"--at {at!r} is not a time that the clock shows, such as '2026-11-24 09:30'."
+        ) from error
     except topics.UnknownTopic as error:
         raise click.ClickException(f"There is no topic {str(error)!r}; see: newsroom topics list") from error
     except importing.NothingToImport as error:
@@ -68,7 +70,9 @@ def import_item(
     db.session.commit()
     headings, points = len(re.findall("^## ", item.body, re.M)), len(re.findall(r"^(- |\d+\. )", item.body, re.M))
     click.echo(f"Item {item.id}: {item.headline}")
-    click.echo(f"  lede: {'yes' if item.lede else 'no'}, headings: {headings}, list points: {points}, facts: {'yes' if item.facts else 'no'}")
+    click.echo(
+        f"  lede: {'yes' if item.lede else 'no'}, headings: {headings}, list points: {points}, facts: {'yes' if item.facts else 'no'}"
+    )
     state = "draft" if item.published_at is None else f"readable from {item.published_at:%Y-%m-%d %H:%M} UTC"
     click.echo(f"  {state}: {Links(current_app.config['PUBLIC_URL']).item(item.slug)}")
 
@@ -105,7 +109,9 @@ def publish_item(item_id: int, at: str | None) -> None:
     try:
         publishing.publish(item, at=read_local_time(at, current_app.config["TIME_ZONE"]) if at else now, now=now)
     except ValueError as error:
-        raise click.ClickException(f"--at {at!r} is not a time that the clock shows, such as '2026-11-24 09:30'.") from error
+        raise click.ClickException(
+            f"--at {at!r} is not a time that the clock shows, such as '2026-11-24 09:30'."
+        ) from error
     except publishing.AlreadyPublished as error:
         raise click.ClickException(f"Item {item_id} is published already.") from error
     except publishing.NotReady as error:

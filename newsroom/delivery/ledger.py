@@ -78,15 +78,17 @@ def _add_mailing(session: Session, *, now: dt.datetime, **values: Any) -> Mailin
 def match(session: Session, mailing_id: int, *, now: dt.datetime, batch_size: int) -> int | None:
     """Write down everybody a new mailing goes to: one row per subscriber, however many topics they share with it.
 
-    To be called first in its transaction, which runs on one snapshot: editions, batches and deliveries all see the same audience. Gives the number of
-    deliveries, or None where another tick was faster.
+    To be called first in its transaction, which runs on one snapshot: editions, batches and deliveries all see the
+    same audience. Gives the number of deliveries, or None where another tick was faster.
     """
     if session.get_bind().dialect.name == "postgresql":
         session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
     claimed = sa.update(Mailing).where(Mailing.id == mailing_id, Mailing.state == "new")
     if _changed(session, claimed.values(state="composing", matched_at=now)) == 0:
         return None
-    item = session.scalars(sa.select(Item).join(Mailing, Mailing.item_id == Item.id).where(Mailing.id == mailing_id)).one()
+    item = session.scalars(
+        sa.select(Item).join(Mailing, Mailing.item_id == Item.id).where(Mailing.id == mailing_id)
+    ).one()
     session.execute(sa.update(Mailing).where(Mailing.id == mailing_id).values(item_version=item.version))
     topics = reaching(item.topics)
     session.add_all(
@@ -238,7 +240,9 @@ class Claim:
     worker: str
 
 
-def due_batches(session: Session, *, now: dt.datetime, lanes: Sequence[int] | None = None, most: int = 16) -> Sequence[int]:
+def due_batches(
+    session: Session, *, now: dt.datetime, lanes: Sequence[int] | None = None, most: int = 16
+) -> Sequence[int]:
     """Batches that could be claimed now, the most urgent first."""
     found = (
         sa.select(Batch.id)
@@ -257,9 +261,7 @@ def due_batches(session: Session, *, now: dt.datetime, lanes: Sequence[int] | No
     return session.scalars(found).all()
 
 
-def claim(
-    session: Session, batch_id: int, *, worker: str, now: dt.datetime, lease: dt.timedelta
-) -> Claim | None:
+def claim(session: Session, batch_id: int, *, worker: str, now: dt.datetime, lease: dt.timedelta) -> Claim | None:
     """Take a batch for this worker. What its earlier holder was sending when it went silent becomes `uncertain`."""
     sending = sa.select(Mailing.id).where(Mailing.id == Batch.mailing_id, Mailing.state == "sending").exists()
     taken = sa.update(Batch).where(
@@ -330,7 +332,7 @@ _STILL_ASKED = (
     .where(Mailing.id == Delivery.mailing_id, Signup.confirmed_at.is_(None))
     .exists()
 )
-_CONDITIONS = {
+_CONDITIONS: dict[str, list[tuple[str, sa.ColumnElement[bool]]]] = {
     "news": [("unsubscribed", _STILL_FOLLOWS), ("withdrawn", _NOT_WITHDRAWN)],
     "confirmation": [("already confirmed", _STILL_ASKED)],
 }
@@ -397,9 +399,7 @@ def settle(session: Session, delivery_id: int, outcome: Outcome, *, now: dt.date
                 values |= {"state": "refused", "settled_at": now, "reason": "gave up"}
             else:
                 values |= {"state": "waiting", "retry_at": again}
-    session.execute(
-        sa.update(Delivery).where(Delivery.id == delivery_id, Delivery.state == "sending").values(**values)
-    )
+    session.execute(sa.update(Delivery).where(Delivery.id == delivery_id, Delivery.state == "sending").values(**values))
 
 
 def renew(session: Session, claim: Claim, *, now: dt.datetime, lease: dt.timedelta) -> None:
@@ -420,13 +420,11 @@ def release(
 ) -> None:
     """Give a batch back: done where nothing in it is left to send, otherwise due when its next letter is."""
     mine = sa.update(Batch).where(Batch.id == claim.batch_id, Batch.worker == claim.worker)
-    left, next_at = session.execute(
-        sa.select(sa.func.count(), sa.func.min(sa.func.coalesce(Delivery.retry_at, sa.literal(now, Delivery.retry_at.type)))).where(
-            Delivery.batch_id == claim.batch_id, _sendable(None, resend=resend)
-        )
-    ).one()
+    when = sa.func.coalesce(Delivery.retry_at, sa.literal(now, Delivery.retry_at.type))
+    unsettled = sa.and_(Delivery.batch_id == claim.batch_id, _sendable(None, resend=resend))
+    next_at = session.scalar(sa.select(sa.func.min(when)).where(unsettled))
     free = {"worker": None, "lease_until": None, "failures": Batch.failures + 1 if failed else 0}
-    if left == 0:
+    if next_at is None:
         _changed(session, mine.values(state="done", **free))
     else:
         _changed(session, mine.values(due_at=max(filter(None, (next_at, wait_until))), **free))
@@ -451,13 +449,11 @@ def totals(session: Session, mailing_id: int) -> dict[str, int]:
     rows = session.execute(
         sa.select(Delivery.state, sa.func.count()).where(Delivery.mailing_id == mailing_id).group_by(Delivery.state)
     )
-    found = {state: count for state, count in rows}
+    found = {row[0]: row[1] for row in rows}
     return {"selected": sum(found.values()), **found}
 
 
 def oldest_waiting(session: Session) -> tuple[int, dt.datetime | None]:
     """How many batches are open, and since when the oldest of them could have left."""
-    count, oldest = session.execute(
-        sa.select(sa.func.count(), sa.func.min(Batch.due_at)).where(Batch.state == "open")
-    ).one()
-    return count, oldest
+    row = session.execute(sa.select(sa.func.count(), sa.func.min(Batch.due_at)).where(Batch.state == "open")).one()
+    return row[0], row[1]

@@ -1,4 +1,4 @@
-"""The ledger's tables: mailings, editions, batches, deliveries. Their unique keys make a double impossible to create."""
+"""The ledger's tables: mailings, editions, batches, deliveries. Their unique keys make doubles impossible."""
 
 import datetime as dt
 import enum
@@ -55,7 +55,7 @@ class Mailing(Base):
 
 
 class MailingTopic(Base):
-    """A topic whose followers a mailing reaches: the item's, then their parents. `bit` is its place in a topics mask."""
+    """A topic whose followers a mailing reaches: the item's, then their parents. `bit` is its place in a mask."""
 
     __tablename__ = "mailing_topic"
     __table_args__ = (sa.UniqueConstraint("mailing_id", "bit"),)

@@ -169,9 +169,7 @@ def _use_wire(
         sender, form = forms[one.edition_id]
         to = envelope_address(one.address)
         message_id = composing.make_message_id(claim.mailing_key, one.token, rules.stationery.domain)
-        outcome = wire.deliver(
-            sender=sender, to=to, letter=form.fill(to=to, message_id=message_id, token=one.token)
-        )
+        outcome = wire.deliver(sender=sender, to=to, letter=form.fill(to=to, message_id=message_id, token=one.token))
         if outcome.result is Result.BROKEN and answered:
             due.appendleft(one)
         elif outcome.result is Result.BROKEN:

@@ -111,7 +111,7 @@ class Connection(flask_mail.Connection):
             options = ["SMTPUTF8", "BODY=8BITMIME"]
         left_whole = False
         try:
-            self.host.sock.settimeout(self._timeout)
+            self._wait_at_most(self._timeout)
             code, reply = self.host.mail(sender, options)
             if code != 250:
                 return self._end_letter(sort_answer(Stage.SENDER, code, reply))
@@ -123,7 +123,7 @@ class Connection(flask_mail.Connection):
                 return self._end_letter(sort_answer(Stage.CONTENT, code, reply))
             self.host.send(stuff_dots(letter))
             left_whole = True
-            self.host.sock.settimeout(self._final_timeout)
+            self._wait_at_most(self._final_timeout)
             code, reply = self.host.getreply()
             if code == 421:
                 self.alive = False
@@ -132,10 +132,16 @@ class Connection(flask_mail.Connection):
             self.alive = False
             return Outcome(Result.UNCERTAIN if left_whole else Result.BROKEN, None, clean_reply(str(error)))
 
+    def _wait_at_most(self, seconds: float) -> None:
+        if self.host is not None and self.host.sock is not None:
+            self.host.sock.settimeout(seconds)
+
     def _end_letter(self, outcome: Outcome) -> Outcome:
         """Make the connection ready for the next letter after one that didn't go."""
         assert self.host is not None
-        if outcome.code == 421:  # The server is closing the channel (RFC 5321 section 3.8); it says nothing of this letter.
+        if (
+            outcome.code == 421
+        ):  # The server is closing the channel (RFC 5321 section 3.8); it says nothing of this letter.
             self.alive = False
             return Outcome(Result.BROKEN, outcome.code, outcome.reply)
         try:
@@ -144,9 +150,7 @@ class Connection(flask_mail.Connection):
             self.alive = False
         return outcome
 
-    def send(
-        self, message: flask_mail.Message, envelope_from: str | tuple[str, str] | None = None
-    ) -> None:
+    def send(self, message: flask_mail.Message, envelope_from: str | tuple[str, str] | None = None) -> None:
         """Flask-Mail's front door, for a single message. Raises NotNow, Misconfigured or BadHeaderError."""
         headers = [str(name) + str(value) for name, value in (message.extra_headers or {}).items()]
         if message.has_bad_headers() or any("\r" in header or "\n" in header for header in headers):

@@ -42,9 +42,12 @@ class ItemForm:
 
     @classmethod
     def from_request(cls) -> "ItemForm":
-        texts = {name: request.form.get(name, "") for name in ("headline", "lede", "body", "facts", "language")}
         return cls(
-            **texts,
+            headline=request.form.get("headline", ""),
+            lede=request.form.get("lede", ""),
+            body=request.form.get("body", ""),
+            facts=request.form.get("facts", ""),
+            language=request.form.get("language", ""),
             topics=request.form.getlist("topics"),
             announce="announce" in request.form,
             version=request.form.get("version", 0, type=int),

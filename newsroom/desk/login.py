@@ -1,8 +1,9 @@
 """Logging in and out, through Flask-Security with our own page and words."""
 
-from typing import Any
+from typing import Any, cast
 
 from flask import Flask, current_app
+from flask.typing import RouteCallable
 from flask_babel import lazy_gettext
 from flask_security import LoginForm
 
@@ -32,10 +33,8 @@ def init_app(app: Flask) -> None:
         SECURITY_REDIRECT_VALIDATE_MODE=["absolute"],
     )
     security.init_app(app, datastore, register_blueprint=True)
-    security_view = app.view_functions[LOGIN]
-    app.view_functions[LOGIN] = limiter.limit(lambda: current_app.config["LOGIN_LIMIT"], methods=["POST"])(
-        security_view
-    )
+    limit = limiter.limit(lambda: current_app.config["LOGIN_LIMIT"], methods=["POST"])
+    app.view_functions[LOGIN] = cast(RouteCallable, limit(app.view_functions[LOGIN]))
     app.jinja_env.globals["login_errors"] = login_errors
 
 

@@ -9,6 +9,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -85,7 +86,7 @@ class EmbeddedEngine:
             self._stopping.wait(self._pause)
         for number in range(self._senders + 1):
             lanes = [int(Lane.CONFIRMATION)] if number == 0 else None
-            self._start_thread(f"sender-{number}", lambda number=number, lanes=lanes: self._send_for_ever(number, lanes))
+            self._start_thread(f"sender-{number}", partial(self._send_for_ever, number, lanes))
         while not self._stopping.is_set():
             self._guard(lambda: tick(db.session(), self._rules, now=clock.now()))
             with self._bell:

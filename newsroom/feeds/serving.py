@@ -64,4 +64,5 @@ def answer(body: bytes, *, changed: dt.datetime) -> Response:
     response.cache_control.max_age = MAX_AGE_SECONDS
     response.vary.add("Accept-Encoding")
     response.headers["Access-Control-Allow-Origin"] = "*"
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response

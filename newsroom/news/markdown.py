@@ -74,7 +74,7 @@ def _inline_text(token: Token) -> str:
 
 
 def _wrap(text: str, first: str, rest: str) -> str:
-    lines = []
+    lines: list[str] = []
     for line in text.split("\n"):
         lines += textwrap.wrap(
             line,

@@ -8,7 +8,7 @@ from sqlalchemy import Select
 from newsroom.news.models import Item, ItemTopic, Topic
 
 
-def published_items(*, by: dt.datetime, topic: Topic | None = None) -> Select[tuple[Item]]:
+def published_items(*, by: dt.datetime, topic: Topic | None = None) -> Select[Item]:
     """Items readable at `by`, newest first; ties broken by id so that pages never overlap.
 
     Under a topic stand its own items and its children's.
@@ -24,12 +24,12 @@ def published_items(*, by: dt.datetime, topic: Topic | None = None) -> Select[tu
     return found
 
 
-def more_items(item: Item, *, by: dt.datetime, count: int = 3) -> Select[tuple[Item]]:
+def more_items(item: Item, *, by: dt.datetime, count: int = 3) -> Select[Item]:
     """The newest other items, for "Fler nyheter"."""
     return published_items(by=by).where(Item.id != item.id).limit(count)
 
 
-def count_items_by_topic(*, by: dt.datetime) -> Select[tuple[int, int]]:
+def count_items_by_topic(*, by: dt.datetime) -> Select[int, int]:
     """Pairs of topic id and the number of readable items that its page lists: its own and its children's."""
     reach = sa.union(
         sa.select(ItemTopic.item_id, ItemTopic.topic_id),

@@ -104,7 +104,13 @@ def write_item(
 
 def change_item(item: Item, text: ItemText, topics: Sequence[Topic], *, now: dt.datetime) -> None:
     """Give an item new words and topics. Its address and lasting name stay. Raises BadText."""
-    text = ItemText(*(normalise(value) for value in (text.headline, text.lede, text.body, text.facts)), text.language)
+    text = ItemText(
+        headline=normalise(text.headline),
+        lede=normalise(text.lede),
+        body=normalise(text.body),
+        facts=normalise(text.facts),
+        language=text.language,
+    )
     problems = list(find_problems(text))
     if problems:
         raise BadText(problems)

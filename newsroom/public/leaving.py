@@ -1,4 +1,4 @@
-"""Leaving: one button, one-click from the mail client (RFC 8058), and undo. The link's token is all the proof needed."""
+"""Leaving: one button, one-click from the mail client (RFC 8058), and undo. The link's token is proof enough."""
 
 from collections.abc import Sequence
 

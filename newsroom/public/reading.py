@@ -24,7 +24,7 @@ def _page_number() -> int:
     return int(text)
 
 
-def _page_of(found: sa.Select[tuple[Item]], number: int) -> tuple[list[Item], bool]:
+def _page_of(found: sa.Select[Item], number: int) -> tuple[list[Item], bool]:
     """One page of items, and whether there is another after it."""
     rows = db.session.scalars(found.offset((number - 1) * PER_PAGE).limit(PER_PAGE + 1)).all()
     if not rows and number > 1:
@@ -63,7 +63,8 @@ def item(slug: str) -> ResponseReturnValue:
 @bp.get("/amnen")
 def all_topics() -> str:
     """Show the topic tree."""
-    counts = {topic_id: count for topic_id, count in db.session.execute(reading.count_items_by_topic(by=clock.now()))}
+    rows = db.session.execute(reading.count_items_by_topic(by=clock.now()))
+    counts = {row[0]: row[1] for row in rows}
     return render_template("public/topics.html", topics=topics.all_topics(db.session()), counts=counts)
 
 

@@ -34,7 +34,7 @@ class SignupForm:
 
 def consent_text() -> str:
     """The words that stand above the button, kept as proof of what was agreed to."""
-    return _("I want news about the topics I have chosen by e-mail, and I can stop whenever I like.")
+    return str(_("I want news about the topics I have chosen by e-mail, and I can stop whenever I like."))
 
 
 def _show(form: SignupForm, code: int = 200) -> ResponseReturnValue:

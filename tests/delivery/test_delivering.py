@@ -148,9 +148,7 @@ def test_ticking_again_changes_nothing(app: Flask, session: Session, post: Memor
     assert len(post.accepted) == 1
 
 
-def test_a_confirmation_letter_is_found_and_overtakes_news(
-    app: Flask, session: Session, post: MemoryTransport
-) -> None:
+def test_a_confirmation_letter_is_found_and_overtakes_news(app: Flask, session: Session, post: MemoryTransport) -> None:
     make_subscriber(session, "ana@example.org", "stod")
     make_item(session, "stod", published_at=NOON - MINUTE)
     make_signup(session, "bo@example.org", "stod", now=NOON)

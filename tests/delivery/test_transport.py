@@ -152,9 +152,7 @@ def make_certificate(folder: Path, name: str, *, loopback: bool) -> tuple[ssl.SS
     both = folder / f"{name}-both.pem"
     both.write_bytes(
         path.read_bytes()
-        + key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(both)

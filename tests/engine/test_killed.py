@@ -71,7 +71,7 @@ def wait_for(condition: Callable[[], bool], *, seconds: float) -> None:
         time.sleep(0.02)
 
 
-def look(session: Session, statement: sa.Select[tuple[str]]) -> str | None:
+def look(session: Session, statement: sa.Select[str]) -> str | None:
     """A value as it is now, with no transaction left open that would stand in the engine's way."""
     with reading():
         found = session.scalar(statement)
@@ -149,9 +149,7 @@ def _state(session: Session) -> str | None:
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("load")
-def test_a_confirmation_overtakes_a_mailing_that_occupies_every_other_connection(
-    app: Flask, session: Session
-) -> None:
+def test_a_confirmation_overtakes_a_mailing_that_occupies_every_other_connection(app: Flask, session: Session) -> None:
     fill(session, 300)
     make_item(session, "stod", published_at=clock.now() - dt.timedelta(seconds=1))
     session.commit()
