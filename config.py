@@ -176,7 +176,7 @@ def _keep_secret(instance: Path) -> str:
     path = instance / "secret_key"
     try:
         if not path.exists():
-            instance.mkdir(parents=True, exist_ok=True)
+            instance.mkdir(mode=0o700, parents=True, exist_ok=True)
             temporary = instance / f".secret_key.{os.getpid()}.{secrets.token_hex(4)}"
             with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                 file.write(secrets.token_urlsafe(48))

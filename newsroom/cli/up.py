@@ -63,7 +63,7 @@ def up() -> None:
         blocking_threads=SITE_THREADS,
         respawn_failed_workers=True,
         workers_kill_timeout=10,
-        log_level=LogLevels.warning,
+        log_level=LogLevels.error,
     )
     server.on_startup(engine.start)
     threading.Thread(target=_say_when_ready, args=(f"http://{_reach(host)}:{port}/healthz", lines), daemon=True).start()

@@ -22,6 +22,8 @@ from newsroom.news.models import LANGUAGES
 from newsroom.translations import PoDomain
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+HOUR_SECONDS = 3600
+YEAR_SECONDS = 365 * 24 * HOUR_SECONDS
 POLICY = (
     "default-src 'none'; style-src 'self'; font-src 'self'; img-src 'self' data:; script-src 'self'; "
     "connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -103,6 +105,11 @@ def _add_headers(response: Response) -> Response:
     response.headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
     if current_app.config["PUBLIC_URL"].startswith("https:"):
         response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+    if request.endpoint == "static" and response.status_code in (200, 206, 304):
+        # An address with a version in it never means another file; the font's has none, since CSS names it.
+        response.cache_control.no_cache = None
+        response.cache_control.public = True
+        response.cache_control.max_age = YEAR_SECONDS if "v" in request.args else HOUR_SECONDS
     if response.mimetype == "text/html":
         response.headers.setdefault("Content-Language", choose_language())
         response.headers.setdefault("Cache-Control", "no-cache")
@@ -146,7 +153,7 @@ def _other_language() -> tuple[str, str]:
 
 def format_day(moment: dt.datetime) -> str:
     """A date for people, such as 12 november 2026, in the site's time zone."""
-    return str(format_date(moment, format="long"))
+    return str(format_date(moment, format="d MMMM y"))
 
 
 def format_moment(moment: dt.datetime) -> str:

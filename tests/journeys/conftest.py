@@ -55,7 +55,7 @@ class Site:
         found = self.letters(to)
         assert len(found) == count
         return [
-            message_from_bytes(self.read(one["eml"].removeprefix(self.address)), policy=policy.default)  # type: ignore[misc]
+            message_from_bytes(self.read(one["eml"].removeprefix(self.address)), policy=policy.default)
             for one in reversed(found)
         ]
 

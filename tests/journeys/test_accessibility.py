@@ -42,9 +42,7 @@ def test_pages_and_letters_hold_no_finding(browser: Browser, page: Page, site: S
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_desk_holds_no_finding(browser: Browser, site: Site, scheme: str) -> None:
-    context = browser.new_context(
-        color_scheme="dark" if scheme == "dark" else "light", bypass_csp=True, locale="sv-SE"
-    )
+    context = browser.new_context(color_scheme="dark" if scheme == "dark" else "light", bypass_csp=True, locale="sv-SE")
     try:
         page = context.new_page()
         page.goto(f"{site.address}/desk/")

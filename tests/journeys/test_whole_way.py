@@ -206,9 +206,7 @@ def test_without_javascript_everything_works(site: Site, page: Page) -> None:
 
 def test_a_form_from_another_site_is_refused(site: Site) -> None:
     data = urllib.parse.urlencode({"email": "x@example.org", "topics": "stod", "frequency": "direct"}).encode()
-    request = urllib.request.Request(
-        f"{site.address}/prenumerera", data=data, headers={"Sec-Fetch-Site": "cross-site"}
-    )
+    request = urllib.request.Request(f"{site.address}/prenumerera", data=data, headers={"Sec-Fetch-Site": "cross-site"})
     with pytest.raises(urllib.error.HTTPError, match="403"):
         urllib.request.urlopen(request, timeout=10)
     assert site.letters("x@example.org") == []
