@@ -10,11 +10,16 @@ def read_local_time(text: str, zone: str) -> dt.datetime:
     One that names its own offset keeps it. Raises ValueError for anything else, and for a time that the clocks jump
     over in spring; the hour that autumn repeats is taken as its first run.
     """
-    naive = dt.datetime.fromisoformat(text.strip())
-    if naive.tzinfo is not None:
-        return naive.astimezone(dt.UTC)
-    local = naive.replace(tzinfo=zoneinfo.ZoneInfo(zone))
-    moment = local.astimezone(dt.UTC)
-    if moment.astimezone(local.tzinfo).replace(tzinfo=None) != naive:
+    text = text.strip()
+    if not text.isprintable():
+        raise ValueError("a time with a control character in it")
+    written = dt.datetime.fromisoformat(text)
+    local = written if written.tzinfo is not None else written.replace(tzinfo=zoneinfo.ZoneInfo(zone))
+    try:
+        moment = local.astimezone(dt.UTC)
+        shown = moment.astimezone(local.tzinfo)
+    except OverflowError as error:
+        raise ValueError(f"{text} lies outside the calendar") from error
+    if shown.replace(tzinfo=None) != local.replace(tzinfo=None):
         raise ValueError(f"{text} doesn't exist in {zone}")
     return moment

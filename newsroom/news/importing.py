@@ -11,7 +11,7 @@ from newsroom.news.writing import ItemText
 
 _BULLET = re.compile(r"[•*·●▪◦‣\uf0b7]\s+")
 _DASH = re.compile(r"[-–—]\s+")
-_NUMBER = re.compile(r"\d{1,3}[.)]\s+")
+_NUMBER = re.compile(r"(0|[1-9][0-9]{0,2})[.)]\s+")
 _FACTS = re.compile(r"(fakta|faktaruta|facts?)\s*:?", re.IGNORECASE)
 _FURNITURE = re.compile(
     r"(håll dig uppdaterad!?( prenumerera på nyheter du är intresserad av\.?)?"
@@ -24,16 +24,17 @@ _SPOKEN = re.compile(
 )
 _ADDRESS = re.compile(r"https?://[^\s<>]+[^\s<>.,;:!?)\"”'»]")
 HEADING_LENGTH = 100
-SHORT_LENGTH = 80
+SHORT_LENGTH = 100
 
 
 @dataclass
 class _Block:
-    """A run of text of one kind: `paragraph`, `speech`, `dash` (undecided), `bullets` or `numbers`."""
+    """A run of text of one kind: `paragraph`, `speech`, `bullets`, `numbers`; while undecided, `dash` or `number`."""
 
     kind: str
     lines: list[str] = field(default_factory=list)
     after_gap: bool = True  # Whether an empty line stood before it.
+    first: int = 1  # The first point's number.
 
 
 class NothingToImport(Exception):
@@ -42,13 +43,16 @@ class NothingToImport(Exception):
 
 def parse_text(source: str, *, language: str = "sv") -> ItemText:
     """Read an announcement: headline, lede, body and facts. Raises NothingToImport for an empty one."""
-    blocks = _join_dashes(list(_find_blocks(source)))
-    while blocks and all(_FURNITURE.fullmatch(line) for line in blocks[-1].lines):
-        blocks.pop()
-    if not blocks:
+    lines = _find_lines(source)
+    while lines and _FURNITURE.fullmatch(_sort_line(lines[-1].text)[1]):
+        lines.pop()
+    if not lines:
         raise NothingToImport
-    headline = " ".join(blocks.pop(0).lines)
-    lede = " ".join(blocks.pop(0).lines) if blocks and blocks[0].kind == "paragraph" and not _is_facts(blocks[0]) else ""
+    headline = lines.pop(0).text
+    blocks = _join_numbers(_join_dashes(_find_blocks(lines)))
+    lede = (
+        " ".join(blocks.pop(0).lines) if blocks and blocks[0].kind == "paragraph" and not _is_facts(blocks[0]) else ""
+    )
     facts_at = next((number for number, block in enumerate(blocks) if _is_facts(block)), len(blocks))
     return ItemText(
         headline=headline,
@@ -63,47 +67,67 @@ def _is_facts(block: _Block) -> bool:
     return block.kind == "paragraph" and _FACTS.fullmatch(" ".join(block.lines)) is not None
 
 
-def _find_blocks(source: str) -> list[_Block]:
+@dataclass
+class _Line:
+    """A line's words with single spaces, its last printed line's length, and whether an empty line stood before it."""
+
+    text: str
+    length: int
+    after_gap: bool
+
+
+def _find_lines(source: str) -> list[_Line]:
     source = re.sub(r"\r\n?|[\u2028\u2029\v\f]", "\n", source.removeprefix("\ufeff"))
+    lines: list[_Line] = []
+    after_gap = True
+    for printed in source.split("\n"):
+        text = " ".join(printed.split())
+        if text:
+            lines.append(_Line(text, len(printed.expandtabs().rstrip()), after_gap))
+        after_gap = not text
+    return _unwrap(lines)
+
+
+def _unwrap(lines: list[_Line]) -> list[_Line]:
+    """The lines, with those joined that only a column's width had parted.
+
+    A line was broken by width if the next line's first word would not have fitted on it any more. Somewhere that must
+    have happened in the middle of a sentence: without such a place each line is a paragraph of its own.
+    """
+    width = max((line.length for line in lines if " " in line.text), default=0)
+    if not 50 <= width <= 100:
+        return lines
+    joined = lines[:1]
+    broken = False
+    for line in lines[1:]:
+        full = joined[-1].length + 1 + len(line.text.split()[0]) > width
+        if full and not line.after_gap and _sort_line(line.text)[0] == "paragraph":
+            broken = broken or (joined[-1].text[-1] not in ".:!?" and line.text[0].islower())
+            joined[-1] = _Line(f"{joined[-1].text} {line.text}", line.length, joined[-1].after_gap)
+        else:
+            joined.append(line)
+    return joined if broken else lines
+
+
+def _find_blocks(lines: list[_Line]) -> list[_Block]:
     blocks: list[_Block] = []
-    for group in re.split(r"\n\s*\n", source):
-        lines = [" ".join(line.split()) for line in group.split("\n")]
-        first = True
-        for lines_of_one in _unwrap([line for line in lines if line]):
-            kind, text = _sort_line(lines_of_one)
-            # Points belong to the list before them also where empty lines stand between.
-            if blocks and kind in ("bullets", "numbers") and blocks[-1].kind == kind:
-                blocks[-1].lines.append(text)
-            else:
-                blocks.append(_Block(kind, [text], after_gap=first))
-            first = False
+    for line in lines:
+        kind, text = _sort_line(line.text)
+        # Points belong to the list before them also where empty lines stand between.
+        if blocks and kind == "bullets" and blocks[-1].kind == kind:
+            blocks[-1].lines.append(text)
+        else:
+            blocks.append(_Block(kind, [text], line.after_gap))
     return blocks
 
 
 def _sort_line(line: str) -> tuple[str, str]:
-    for kind, mark in (("bullets", _BULLET), ("dash", _DASH), ("numbers", _NUMBER)):
+    """What kind of block a line opens or goes on, and its words; a numbered one's with the number."""
+    for kind, mark in (("bullets", _BULLET), ("dash", _DASH), ("number", _NUMBER)):
         found = mark.match(line)
         if found and found.end() < len(line):
-            return kind, line[found.end() :]
+            return kind, line if kind == "number" else line[found.end() :]
     return "paragraph", line
-
-
-def _unwrap(lines: list[str]) -> list[str]:
-    """Lines of one group, with those joined that only a column's width had parted.
-
-    A line was broken by width if the next line's first word would not have fitted on it any more.
-    """
-    if len(lines) < 2:
-        return lines
-    width = max(map(len, lines))
-    joined = [lines[0]]
-    broken_by_width = 50 <= width <= 100
-    for before, line in zip(lines, lines[1:], strict=False):
-        if broken_by_width and _sort_line(line)[0] == "paragraph" and len(before) + 1 + len(line.split()[0]) > width:
-            joined[-1] += " " + line
-        else:
-            joined.append(line)
-    return joined
 
 
 def _join_dashes(blocks: list[_Block]) -> list[_Block]:
@@ -131,20 +155,45 @@ def _join_dashes(blocks: list[_Block]) -> list[_Block]:
     return done
 
 
+def _join_numbers(blocks: list[_Block]) -> list[_Block]:
+    """Decide what a line with a number before it is: several that count on are a list, all others paragraphs."""
+    done: list[_Block] = []
+    at = 0
+    while at < len(blocks):
+        counted: list[tuple[int, str]] = []
+        for block in blocks[at:]:
+            found = _NUMBER.match(block.lines[0]) if block.kind == "number" else None
+            if found is None or (counted and int(found[1]) != counted[-1][0] + 1):
+                break
+            counted.append((int(found[1]), block.lines[0][found.end() :]))
+        if len(counted) > 1:
+            done.append(_Block("numbers", [text for _number, text in counted], first=counted[0][0]))
+        elif counted:
+            done.append(_Block("paragraph", blocks[at].lines, blocks[at].after_gap))
+        else:
+            done.append(blocks[at])
+        at += max(1, len(counted))
+    return done
+
+
 def _write_markdown(blocks: list[_Block]) -> str:
-    written = []
-    for number, block in enumerate(blocks):
-        above_list = number + 1 < len(blocks) and blocks[number + 1].kind in ("bullets", "numbers")
+    written: list[str] = []
+    sign = "."
+    for place, block in enumerate(blocks):
+        above_list = place + 1 < len(blocks) and blocks[place + 1].kind in ("bullets", "numbers")
         if block.kind == "bullets":
             written.append("\n".join(f"- {_escape(line)}" for line in block.lines))
         elif block.kind == "numbers":
-            written.append("\n".join(f"{place}. {_escape(line)}" for place, line in enumerate(block.lines, start=1)))
+            points = enumerate(block.lines, start=block.first)
+            written.append("\n".join(f"{number}{sign} {_escape(line)}" for number, line in points))
         elif block.kind == "speech":
             written.append(f"– {_escape(block.lines[0])}")
         elif above_list and len(block.lines[0]) <= HEADING_LENGTH and block.lines[0][-1] not in ".:;,!":
             written.append(f"## {_escape(block.lines[0])}")
         else:
             written.append(_escape(block.lines[0]))
+        # Markdown takes two lists in a row for one, unless their signs differ.
+        sign = ")" if block.kind == "numbers" and sign == "." else "."
     return "\n\n".join(written)
 
 
@@ -157,8 +206,9 @@ def _escape(text: str) -> str:
         at = address.end()
     parts.append(_escape_signs(text[at:]))
     written = "".join(parts)
-    return re.sub(r"^(?:(?=#{1,6}(?:\s|$)|[+>=~-])|(\d{1,9})(?=[.)]\s))", r"\1\\", written)
+    written = re.sub(r"^(?:(?=#{1,6}(?:\s|$)|[+>=~-])|(\d{1,9})(?=[.)](?:\s|$)))", r"\1\\", written)
+    return re.sub(r"(?<=\s)(?=#+$)", r"\\", written)  # A heading's last signs would be taken for its closing ones.
 
 
 def _escape_signs(text: str) -> str:
-    return re.sub(r"[\\`*\[\]]|<(?=[A-Za-z/!?])|(?<!\w)_|_(?!\w)|&(?=#?\w+;)", r"\\\g<0>", text)
+    return re.sub(r"[\\`*\[\]]|<(?=\S)|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;)", r"\\\g<0>", text)

@@ -5,6 +5,7 @@ Raw HTML is shown, never passed through; what the parser makes is sanitised all 
 
 import re
 import textwrap
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import nh3
@@ -14,7 +15,11 @@ from markdown_it.token import Token
 TEXT_WIDTH = 72
 
 _parser = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
-_TAGS = set("p h2 h3 h4 ul ol li strong em a blockquote hr br code pre table thead tbody tr th td".split())
+_HALF_SIGN = re.compile("[\ud800-\udfff]")  # A lone surrogate, which no encoding can write.
+_TAGS = {
+    *("p", "h2", "h3", "h4", "ul", "ol", "li", "strong", "em", "a", "blockquote", "hr", "br", "code", "pre"),
+    *("table", "thead", "tbody", "tr", "th", "td"),
+}
 
 
 def _keep_attribute(tag: str, name: str, value: str) -> str | None:
@@ -32,7 +37,7 @@ def _keep_attribute(tag: str, name: str, value: str) -> str | None:
 
 
 def _parse(source: str) -> list[Token]:
-    tokens = _parser.parse(source)
+    tokens = _parser.parse(_HALF_SIGN.sub("\ufffd", source))
     for token in tokens:
         if token.type in ("heading_open", "heading_close"):
             # The headline is the page's only h1, and levels below h4 help nobody.
@@ -65,7 +70,8 @@ def _inline_text(token: Token) -> str:
         elif child.type == "hardbreak":
             parts.append("\n")
         elif child.type == "link_open":
-            links.append((str(child.attrs.get("href", "")), len(parts)))
+            # An address in angle brackets is its own words, though the parser writes it in ASCII.
+            links.append(("" if child.markup == "autolink" else str(child.attrs.get("href", "")), len(parts)))
         elif child.type == "link_close":
             href, start = links.pop()
             if _keep_attribute("a", "href", href) and "".join(parts[start:]) != href.removeprefix("mailto:"):
@@ -73,75 +79,91 @@ def _inline_text(token: Token) -> str:
     return "".join(parts)
 
 
-def _wrap(text: str, first: str, rest: str) -> str:
-    lines: list[str] = []
-    for line in text.split("\n"):
-        lines += textwrap.wrap(
-            line,
-            TEXT_WIDTH,
-            initial_indent=rest if lines else first,
-            subsequent_indent=rest,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-    return "\n".join(lines)
+@dataclass
+class _Mark:
+    """What stands before the words of an open point or quotation: before its first line, and before the others."""
+
+    first: str
+    rest: str
+
+
+class _Text:
+    """Plain text as it grows, block by block."""
+
+    def __init__(self) -> None:
+        self.marks: list[_Mark] = []
+        self.written = ""
+
+    def write(self, text: str, *, close: bool = False, wrap: bool = True, underline: bool = False) -> None:
+        """Add a block; `close`: without an empty line before it."""
+        first = "".join(mark.first for mark in self.marks)
+        rest = "".join(mark.rest for mark in self.marks)
+        lines: list[str] = []
+        for line in text.rstrip().split("\n"):
+            before = rest if lines else first
+            lines += _wrap(line, before, rest) if wrap else [(before + line).rstrip()]
+        if not any(lines):
+            return
+        if underline:
+            lines.append(rest + "-" * min(TEXT_WIDTH - len(rest), max(map(len, lines)) - len(rest)))
+        for mark in self.marks:
+            mark.first = mark.rest
+        self.written += ("" if not self.written else "\n" if close else "\n\n") + "\n".join(lines)
+
+
+def _wrap(line: str, first: str, rest: str) -> list[str]:
+    return textwrap.wrap(
+        line,
+        TEXT_WIDTH,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def to_text(source: str) -> str:
     """Plain text for people, at most 72 characters wide where words allow it."""
-    blocks: list[str] = []
-    tight = False
-    marks: list[str] = []  # One per open list or quotation: what its next line begins with.
-    counters: list[int] = []
-    pending = ""
-    in_heading = False
+    text = _Text()
+    numbers: list[int | None] = []  # One per open list: its next point's number.
+    tight = in_heading = follows = False  # `follows`: there is a point or a row right before.
     row: list[str] | None = None
     for token in _parse(source):
         if token.type in ("bullet_list_open", "ordered_list_open"):
-            counters.append(int(token.attrs.get("start", 1)) if token.type[0] == "o" else 0)
+            follows = bool(numbers)
+            numbers.append(int(token.attrs.get("start", 1)) if token.type == "ordered_list_open" else None)
         elif token.type in ("bullet_list_close", "ordered_list_close"):
-            counters.pop()
+            numbers.pop()
         elif token.type == "list_item_open":
-            pending = f"{counters[-1]}. " if counters[-1] else "• "
-            counters[-1] += bool(counters[-1])
-            marks.append(" " * len(pending))
+            number = numbers[-1]
+            first = "• " if number is None else f"{number}. "
+            numbers[-1] = None if number is None else number + 1
+            text.marks.append(_Mark(first, " " * len(first)))
         elif token.type == "blockquote_open":
-            marks.append("> ")
+            text.marks.append(_Mark("> ", "> "))
         elif token.type in ("list_item_close", "blockquote_close"):
-            marks.pop()
-            pending = ""
+            text.marks.pop()
         elif token.type == "paragraph_open":
             tight = token.hidden
         elif token.type in ("heading_open", "heading_close"):
             in_heading = token.type == "heading_open"
+        elif token.type == "table_open":
+            follows = False
         elif token.type == "tr_open":
             row = []
         elif token.type == "tr_close":
-            blocks.append(_wrap(" | ".join(row or []), "", ""))
-            row = None
+            text.write(" | ".join(row or []), close=follows)
+            row, follows = None, True
         elif token.type == "hr":
-            blocks.append("* * *")
+            text.write("* * *")
         elif token.type in ("fence", "code_block"):
-            blocks.append(textwrap.indent(token.content.rstrip("\n"), "".join(marks) or "  "))
+            code = token.content.rstrip("\n")
+            text.write(code if text.marks else textwrap.indent(code, "  "), wrap=False)
         elif token.type == "inline":
-            text = _inline_text(token)
+            words = _inline_text(token)
             if row is not None:
-                row.append(text)
+                row.append(words)
                 continue
-            rest = "".join(marks)
-            first = rest[: len(rest) - len(pending)] + pending if pending else rest
-            wrapped = _wrap(text, first, rest)
-            if in_heading:
-                wrapped += "\n" + "-" * min(TEXT_WIDTH, max(map(len, wrapped.split("\n"))))
-            if tight and blocks and pending and counters and _continues_list(blocks[-1]):
-                blocks[-1] += "\n" + wrapped
-            else:
-                blocks.append(wrapped)
-            pending = ""
-            tight = False
-    return "\n\n".join(block for block in blocks if block)
-
-
-def _continues_list(block: str) -> bool:
-    """Whether a block of text is a list's, so that the next tight point goes on the next line."""
-    return re.match(r"\s*(• |\d+\. )", block) is not None
+            text.write(words, close=tight and follows, underline=in_heading)
+            tight, follows = False, True
+    return text.written

@@ -27,10 +27,13 @@ def publish(item: Item, *, at: dt.datetime, now: dt.datetime) -> None:
 
 
 def withdraw(item: Item, *, now: dt.datetime) -> None:
-    """Take the item off the site; a waiting one goes back to being a draft. Letters not yet sent are skipped."""
+    """Take the item off the site; a waiting one goes back to being a draft. Letters not yet sent are skipped.
+
+    Doing it twice is as good as once: a withdrawn item keeps the times of both.
+    """
     if is_published(item, by=now):
         item.withdrawn_at = now
-    else:
+    elif item.withdrawn_at is None:
         item.published_at = None
 
 

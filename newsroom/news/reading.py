@@ -1,9 +1,10 @@
-"""Select statements for what readers see. Each is a value; the caller pages it."""
+"""What readers see, as select statements: each is a value; the caller pages it."""
 
 import datetime as dt
 
 import sqlalchemy as sa
 from sqlalchemy import Select
+from sqlalchemy.orm import Session
 
 from newsroom.news.models import Item, ItemTopic, Topic
 
@@ -22,6 +23,19 @@ def published_items(*, by: dt.datetime, topic: Topic | None = None) -> Select[It
         below = sa.select(Topic.id).where(sa.or_(Topic.id == topic.id, Topic.parent_id == topic.id))
         found = found.where(Item.id.in_(sa.select(ItemTopic.item_id).where(ItemTopic.topic_id.in_(below))))
     return found
+
+
+def last_change(session: Session, *, by: dt.datetime) -> dt.datetime | None:
+    """When anything that readers see last changed: an item came, was rewritten or was withdrawn.
+
+    It counts the whole site. A list can't tell by the items still on it that one has left.
+    """
+    found = session.execute(
+        sa.select(sa.func.max(Item.published_at), sa.func.max(Item.updated_at), sa.func.max(Item.withdrawn_at)).where(
+            Item.published_at <= by
+        )
+    ).one()
+    return max((moment for moment in found if moment is not None), default=None)
 
 
 def more_items(item: Item, *, by: dt.datetime, count: int = 3) -> Select[Item]:

@@ -30,6 +30,10 @@ START_TOPICS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
 )
 
 
+NAME_LENGTH = 100
+RESERVED_SLUGS = {"all"}  # Its feed is everything's: /feeds/all.rss.
+
+
 class UnknownTopic(Exception):
     """A topic that doesn't exist was asked for; the text is its slug."""
 
@@ -41,9 +45,7 @@ class BadTopic(Exception):
 def all_topics(session: Session) -> Sequence[Topic]:
     """Every topic, parents before their children, in the order that people see."""
     found = session.scalars(sa.select(Topic).order_by(Topic.position, Topic.id)).all()
-    return [
-        topic for parent in found if parent.parent_id is None for topic in (parent, *children_of(parent, found))
-    ]
+    return [topic for parent in found if parent.parent_id is None for topic in (parent, *children_of(parent, found))]
 
 
 def children_of(parent: Topic, topics: Iterable[Topic]) -> list[Topic]:
@@ -76,10 +78,17 @@ def reaching(topics: Iterable[Topic]) -> list[Topic]:
 
 def add_topic(session: Session, *, name: str, name_en: str = "", parent: Topic | None = None) -> Topic:
     """Add a topic at the end of its level. Raises BadTopic where it would be a third level or a double."""
-    name = " ".join(name.split())
+    name, name_en = " ".join(name.split()), " ".join(name_en.split())
     slug = make_slug(name)
-    if not slug or not name.isprintable():
+    if not slug:
         raise BadTopic("A topic needs a name with letters or digits in it.")
+    for given in (name, name_en):
+        if not given.isprintable():
+            raise BadTopic("A topic's name can't hold control characters.")
+        if len(given) > NAME_LENGTH:
+            raise BadTopic(f"A topic's name has at most {NAME_LENGTH} characters; this one has {len(given)}.")
+    if slug in RESERVED_SLUGS:
+        raise BadTopic(f"A topic can't be called {name}: /feeds/{slug}.rss is the feed of all news.")
     if parent is not None and parent.parent_id is not None:
         raise BadTopic(f"{parent.name} stands under another topic, and topics go two levels deep.")
     if session.scalar(sa.select(Topic.id).where(sa.or_(Topic.slug == slug, Topic.name == name))):

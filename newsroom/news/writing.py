@@ -62,7 +62,7 @@ def find_problems(text: ItemText) -> Iterator[tuple[str, LazyString]]:
                     limit=limit,
                 ),
             )
-        elif field in _LINES and "\n" in value:
+        elif field in _LINES and len(value.splitlines()) > 1:
             yield field, lazy_gettext("The headline must stand on one line.")
         elif field == "headline" and not make_slug(value):
             yield field, lazy_gettext("Write a headline.")
@@ -114,10 +114,11 @@ def change_item(item: Item, text: ItemText, topics: Sequence[Topic], *, now: dt.
     problems = list(find_problems(text))
     if problems:
         raise BadText(problems)
+    links = list(item.topic_links)  # Read before anything is set, so that the change is saved in one go.
     item.headline, item.lede, item.body, item.facts = text.headline, text.lede, text.body, text.facts
     item.language = text.language
-    if [link.topic_id for link in item.topic_links] != [topic.id for topic in topics]:
-        kept = {link.topic_id: link for link in item.topic_links}
+    if [link.topic_id for link in links] != [topic.id for topic in topics]:
+        kept = {link.topic_id: link for link in links}
         item.topic_links = [kept.get(topic.id) or ItemTopic(topic_id=topic.id) for topic in topics]
         for position, link in enumerate(item.topic_links):
             link.position = position
