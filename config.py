@@ -8,11 +8,13 @@ import difflib
 import ipaddress
 import json
 import os
+import re
 import secrets
 import sys
 import zoneinfo
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -56,13 +58,21 @@ def _one_of(*choices: str) -> Callable[[str], str]:
 
 
 def _web_address(value: str) -> str:
-    parts = urlsplit(value.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+    """An address with its host in ASCII, as browsers send it (IDNA 2008, so that ß stays apart from ss)."""
+    value = value.strip()
+    parts = urlsplit(value)
+    host = parts.hostname or ""
+    if parts.scheme not in ("http", "https") or not host or "@" in parts.netloc or parts.path.strip("/"):
         raise ValueError
-    _ = parts.port
-    if parts.path.strip("/"):
+    if parts.query or parts.fragment or not value.isprintable() or " " in value:
         raise ValueError
-    return f"{parts.scheme}://{parts.netloc}"
+    if ":" in host:
+        host = f"[{ipaddress.IPv6Address(host)}]"
+    elif not host.isascii():
+        host = idna.encode(host).decode("ascii")
+    elif not re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", host):
+        raise ValueError
+    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port is not None else "")
 
 
 def _database_address(value: str) -> str:
@@ -70,10 +80,10 @@ def _database_address(value: str) -> str:
         url = make_url(value)
     except ArgumentError as error:
         raise ValueError from error
-    if url.get_backend_name() not in ("sqlite", "postgresql"):
-        raise ValueError
     if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
+    if url.drivername not in ("sqlite", "postgresql+psycopg"):
+        raise ValueError
     return url.render_as_string(hide_password=False)
 
 
@@ -86,13 +96,19 @@ def _mail_address(value: str) -> str:
 
 def _file(value: str) -> str:
     path = Path(value)
-    if not path.is_file():
-        raise ValueError
+    try:
+        if not path.is_file():
+            raise ValueError
+    except OSError as error:
+        raise ValueError from error
     return str(path.resolve())
 
 
 def _time_zone(value: str) -> str:
-    zoneinfo.ZoneInfo(value)
+    try:
+        zoneinfo.ZoneInfo(value)
+    except (OSError, zoneinfo.ZoneInfoNotFoundError) as error:  # A part of the world is a folder there.
+        raise ValueError from error
     return value
 
 
@@ -114,9 +130,9 @@ SETTINGS = [
     Setting("INSTANCE_PATH", _text, "a folder that can be written to", str(PROJECT / "instance")),
     Setting("SITE_NAME", _text, "the site's name, in one line", "Region Stockholm Nyheter"),
     Setting("ORGANISATION_NAME", _text, "the authority's name, in one line", "Region Stockholm"),
-    Setting("SECRET_KEY", _text, "a long random text, for example from: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"),
+    Setting("SECRET_KEY", _text, "a long random text, from: python3 -c 'import secrets; print(secrets.token_hex())'"),
     Setting("SECRET_KEY_FALLBACKS", str.split, "earlier secrets, newest first, with spaces between"),
-    Setting("SQLALCHEMY_DATABASE_URI", _database_address, "a database address: sqlite:////folder/file.sqlite3 or postgresql://user@host/name"),
+    Setting("SQLALCHEMY_DATABASE_URI", _database_address, "sqlite:////folder/file.sqlite3 or postgresql://user@host/name"),
     Setting("SQLALCHEMY_ECHO", _yes_or_no, "true or false", False),
     Setting("TIME_ZONE", _time_zone, "a time zone such as Europe/Stockholm", "Europe/Stockholm"),
     # Letters. MAIL_… are Flask-Mail's own keys.
@@ -128,10 +144,11 @@ SETTINGS = [
     Setting("MAIL_PASSWORD", str, "the password at the mail server"),
     Setting("MAIL_DEBUG", _whole(0, 2), "0, 1 or 2", 0),
     Setting("MAIL_DEFAULT_SENDER", _mail_address, "the address that news comes from, such as nyheter@example.org"),
-    Setting("MAIL_CONFIRMATION_SENDER", _mail_address, "the address that confirmations come from, such as bekrafta@example.org"),
+    Setting("MAIL_CONFIRMATION_SENDER", _mail_address, "the address for confirmations, such as bekrafta@example.org"),
     Setting("SMTP_CA_FILE", _file, "a file with the certificates to trust at the mail server"),
     Setting("SMTP_TIMEOUT_SECONDS", _whole(1, 3600), "seconds to wait for an answer, 1 to 3600", 30),
-    Setting("SMTP_FINAL_TIMEOUT_SECONDS", _whole(1, 3600), "seconds to wait for the answer to a whole letter, 1 to 3600 (RFC 5321 section 4.5.3.2.6 asks for 600)", 600),
+    # RFC 5321 section 4.5.3.2.6 asks for 600.
+    Setting("SMTP_FINAL_TIMEOUT_SECONDS", _whole(1, 3600), "seconds to wait for a letter's answer, 1 to 3600", 600),
     Setting("MAILBOX_PORT", _whole(0, 65535), "the catching mailbox's port, 0 for any that is free", 0),
     # The engine.
     Setting("ENGINE_SENDERS", _whole(1, 64), "how many connections may carry news at once, 1 to 64", 2),
@@ -147,6 +164,11 @@ SETTINGS = [
 ]  # fmt: skip
 
 _ELSEWHERE = {"TEST_POSTGRES_URL", "TEST_BROWSER"}
+_THEIR_OWN = {
+    *("MAIL_SUPPRESS_SEND", "MAIL_MAX_EMAILS", "MAIL_ASCII_ATTACHMENTS"),
+    *("SQLALCHEMY_ENGINE_OPTIONS", "SQLALCHEMY_BINDS", "SQLALCHEMY_RECORD_QUERIES"),
+    *("SQLALCHEMY_TRACK_MODIFICATIONS",),
+} | set(Flask("names").config)
 
 
 def is_loopback(url: str) -> bool:
@@ -160,15 +182,26 @@ def is_loopback(url: str) -> bool:
         return False
 
 
+def _is_their_own(name: str) -> bool:
+    """Whether Flask or one of its extensions reads a name that stands in no line of SETTINGS."""
+    return name in _THEIR_OWN or name.startswith("SECURITY_")
+
+
 def _unknown_names(environ: Mapping[str, str]) -> list[str]:
-    known = {setting.name for setting in SETTINGS} | _ELSEWHERE | set(Flask("names").config)
+    known = {setting.name for setting in SETTINGS} | _ELSEWHERE | _THEIR_OWN
     lines = []
     for key in sorted(environ):
         name = key.removeprefix(PREFIX)
-        if key.startswith(PREFIX) and name not in known and not name.startswith(("SQLALCHEMY_", "MAIL_", "SECURITY_")):
+        if key.startswith(PREFIX) and name not in known and not _is_their_own(name):
             near = difflib.get_close_matches(name, known, n=1)
             lines.append(f"{key} is not a setting and is ignored." + (f" Meant: {PREFIX}{near[0]}?" if near else ""))
     return lines
+
+
+def _may_be_shown(name: str, raw: str) -> bool:
+    """Whether a wrong value can stand in a message: not where a password belongs, or where an address holds one."""
+    secret = any(word in name for word in ("SECRET", "PASSWORD", "DATABASE_URI"))
+    return not secret and not ("://" in raw and "@" in raw)
 
 
 def _keep_secret(instance: Path) -> str:
@@ -207,12 +240,12 @@ def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
             continue
         try:
             found[setting.name] = setting.parse(raw)
-        except (ValueError, KeyError, zoneinfo.ZoneInfoNotFoundError) as error:
-            shown = "(not shown)" if "SECRET" in setting.name or "PASSWORD" in setting.name else repr(raw)[:80]
+        except (ValueError, KeyError) as error:
+            shown = repr(raw)[:80] if _may_be_shown(setting.name, raw) else "(not shown)"
             raise BadSetting(f"{PREFIX}{setting.name} is {shown}; expected {setting.expected}.") from error
     for key, value in environ.items():
         name = key.removeprefix(PREFIX)
-        if key.startswith(PREFIX) and name not in found and name not in _ELSEWHERE and value != "":
+        if key.startswith(PREFIX) and name not in found and _is_their_own(name) and value != "":
             found[name] = _as_flask_reads(value)
     return _complete(found)
 
@@ -226,20 +259,20 @@ def _as_flask_reads(value: str) -> Any:
 
 
 def _mail_domain(public_url: str) -> str:
-    """The site's own mail domain, in ASCII (IDNA 2008, so that ß stays apart from ss)."""
+    """The site's own mail domain."""
     host = urlsplit(public_url).hostname or "localhost"
-    if host.replace(".", "").isdigit() or ":" in host:
-        return "localhost"
-    return host if host.isascii() else idna.encode(host).decode("ascii")
+    return "localhost" if host.replace(".", "").isdigit() or ":" in host else host
 
 
 def _complete(found: dict[str, Any]) -> dict[str, Any]:
     """Work out what follows from other settings, and refuse what production must be told."""
+    expected = {setting.name: setting.expected for setting in SETTINGS}
+    if found.get("MODE") == "production" and "PUBLIC_URL" not in found:
+        raise BadSetting(f"{PREFIX}PUBLIC_URL is missing; in production mode expected {expected['PUBLIC_URL']}.")
     found.setdefault("PUBLIC_URL", f"http://127.0.0.1:{found['PORT']}")
     loopback = is_loopback(found["PUBLIC_URL"])
     found.setdefault("MODE", "development" if loopback else "production")
     production = found["MODE"] == "production"
-    expected = {setting.name: setting.expected for setting in SETTINGS}
     if production:
         for name in ("SECRET_KEY", "MAIL_SERVER", "MAIL_DEFAULT_SENDER"):
             if name not in found:
@@ -252,6 +285,11 @@ def _complete(found: dict[str, Any]) -> dict[str, Any]:
         )
     if found["MAIL_USE_TLS"] and found["MAIL_USE_SSL"]:
         raise BadSetting(f"{PREFIX}MAIL_USE_TLS and {PREFIX}MAIL_USE_SSL are both true; expected at most one.")
+    if found.get("SQLALCHEMY_DATABASE_URI", "").startswith("postgresql") and not find_spec("psycopg"):
+        raise BadSetting(
+            f"{PREFIX}SQLALCHEMY_DATABASE_URI names PostgreSQL; expected its driver to be installed, as by: "
+            "tools/install requirements/build.txt requirements/postgres.txt"
+        )
     instance = Path(found["INSTANCE_PATH"]).resolve()
     found["INSTANCE_PATH"] = str(instance)
     found["MAIL_DOMAIN"] = _mail_domain(found["PUBLIC_URL"])
