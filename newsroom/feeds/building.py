@@ -9,10 +9,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+# isort: off
 import lxml.etree  # noqa: F401 — feedgen.util uses it without importing it.
-import feedgen.util  # isort: skip
+import feedgen.util
 from feedgen.entry import FeedEntry
 from feedgen.feed import FeedGenerator
+# isort: on
 
 from newsroom.links import Links
 from newsroom.news import markdown

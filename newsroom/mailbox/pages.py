@@ -11,6 +11,7 @@ from newsroom.mailbox.store import CaughtLetter, MailboxStore, parse, part_text
 bp = Blueprint("mailbox", __name__, url_prefix="/dev")
 
 PER_PAGE = 100
+LARGEST_NUMBER = 2**63 - 1  # SQLite's integer; the addresses below know it too.
 
 
 def init_app(app: Flask) -> None:
@@ -24,6 +25,14 @@ def _store() -> MailboxStore:
     return MailboxStore(Path(current_app.instance_path))
 
 
+def _read_number(text: str) -> int:
+    """A number that the store can look for. Raises ValueError."""
+    number = int(text)
+    if abs(number) > LARGEST_NUMBER:
+        raise ValueError
+    return number
+
+
 def _read(letter_id: int) -> tuple[CaughtLetter, bytes]:
     found = _store().read(letter_id)
     if found is None:
@@ -34,7 +43,7 @@ def _read(letter_id: int) -> tuple[CaughtLetter, bytes]:
 @bp.get("/mailbox")
 def letters() -> str:
     """List the letters, newest first."""
-    before = request.args.get("before", type=int)
+    before = request.args.get("before", type=_read_number)
     to = request.args.get("to") or None
     found = _store().list(to=to, before=before, limit=PER_PAGE + 1)
     return render_template("mailbox/list.html", letters=found[:PER_PAGE], more=len(found) > PER_PAGE, to=to)
@@ -43,7 +52,7 @@ def letters() -> str:
 @bp.get("/mailbox.json")
 def letters_for_programs() -> Response:
     """List the letters, newest first; `to` and `limit` narrow the list."""
-    found = _store().list(to=request.args.get("to") or None, limit=request.args.get("limit", -1, type=int))
+    found = _store().list(to=request.args.get("to") or None, limit=request.args.get("limit", -1, type=_read_number))
     response = jsonify(
         [
             {
@@ -62,7 +71,7 @@ def letters_for_programs() -> Response:
     return response
 
 
-@bp.get("/mailbox/<int:letter_id>")
+@bp.get("/mailbox/<int(max=9223372036854775807):letter_id>")
 def letter(letter_id: int) -> str:
     """Show one letter: as HTML, as text, and its header."""
     caught, raw = _read(letter_id)
@@ -73,7 +82,7 @@ def letter(letter_id: int) -> str:
     )
 
 
-@bp.get("/mailbox/<int:letter_id>.html")
+@bp.get("/mailbox/<int(max=9223372036854775807):letter_id>.html")
 def html(letter_id: int) -> ResponseReturnValue:
     """Serve the HTML part alone, as locked in as a mail client would have it."""
     _caught, raw = _read(letter_id)
@@ -85,7 +94,7 @@ def html(letter_id: int) -> ResponseReturnValue:
     return response
 
 
-@bp.get("/mailbox/<int:letter_id>.eml")
+@bp.get("/mailbox/<int(max=9223372036854775807):letter_id>.eml")
 def source(letter_id: int) -> ResponseReturnValue:
     """Serve the raw letter."""
     _caught, raw = _read(letter_id)

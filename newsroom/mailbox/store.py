@@ -47,12 +47,13 @@ class MailboxStore:
         with closing(self._connect()) as connection:
             for recipient in recipients:
                 row = connection.execute(
-                    "INSERT INTO letter (sender, recipient, subject, message_id, received_at, raw) VALUES (?,?,?,?,?,?)",
+                    "INSERT INTO letter (sender, recipient, subject, message_id, received_at, raw)"
+                    " VALUES (?,?,?,?,?,?)",
                     (
                         sender,
                         recipient,
                         str(letter["Subject"] or ""),
-                        str(letter["Message-ID"] or ""),
+                        _message_id(letter),
                         now.isoformat(timespec="milliseconds"),
                         raw,
                     ),
@@ -88,4 +89,15 @@ def parse(raw: bytes) -> EmailMessage:
 def part_text(letter: EmailMessage, kind: str) -> str:
     """A letter's `plain` or `html` part as text; empty where it has none."""
     part = letter.get_body(preferencelist=("plain",) if kind == "plain" else ("html",))
-    return str(part.get_content()) if part is not None else ""
+    if part is None:
+        return ""
+    try:
+        return str(part.get_content())
+    except LookupError:  # An encoding that nobody knows.
+        return bytes(part.get_payload(decode=True)).decode("utf-8", "replace")
+
+
+def _message_id(letter: EmailMessage) -> str:
+    """The Message-ID as it stands: the library's parser fails on some that aren't one."""
+    raw = next((str(value) for name, value in letter.raw_items() if name.lower() == "message-id"), "")
+    return raw.strip().encode("utf-8", "surrogateescape").decode("utf-8", "replace")
