@@ -12,9 +12,8 @@ from newsroom.news import publishing, topics
 from newsroom.news.models import Item
 from newsroom.news.writing import ItemText, write_item
 from newsroom.subscribers.addresses import read_address
-from newsroom.subscribers.models import Subscriber
+from newsroom.subscribers.models import Signup, Subscriber
 from newsroom.subscribers.signup import ask, confirm
-from newsroom.subscribers.models import Signup
 
 
 def is_empty(session: Session) -> bool:

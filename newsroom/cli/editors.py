@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from flask.cli import AppGroup
 
 from newsroom import clock, editors
-from newsroom.extensions import db
+from newsroom.extensions import db, reading
 
 group = AppGroup("editors", help="Editors: people with a login at the desk.")
 
@@ -43,7 +43,9 @@ def set_password(email: str, password_from: TextIO | None) -> None:
 @group.command("list")
 def list_editors() -> None:
     """List the editors."""
-    for editor in db.session.scalars(sa.select(editors.Editor).order_by(editors.Editor.email)):
+    with reading():
+        found = db.session.scalars(sa.select(editors.Editor).order_by(editors.Editor.email)).all()
+    for editor in found:
         click.echo(f"{editor.email}{'' if editor.active else ' (not active)'}")
 
 
@@ -51,7 +53,10 @@ def _choose_password(file: TextIO | None) -> tuple[str, str]:
     if file is None:
         password = editors.make_password()
         return password, f" The password, shown this once: {password}"
-    password = file.read().strip("\r\n")
+    try:
+        password = file.read().strip("\r\n")
+    except UnicodeDecodeError:
+        raise click.ClickException("The password must be text in UTF-8.") from None  # Its bytes stand in the error.
     if len(password) < 12:
         raise click.ClickException("The password must have at least 12 characters.")
     return password, ""

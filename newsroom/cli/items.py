@@ -10,7 +10,7 @@ from flask import current_app
 from flask.cli import AppGroup
 
 from newsroom import clock
-from newsroom.extensions import db
+from newsroom.extensions import db, reading
 from newsroom.links import Links
 from newsroom.news import importing, publishing, topics
 from newsroom.news.models import LANGUAGES, Item
@@ -20,6 +20,7 @@ from newsroom.times import read_local_time
 group = AppGroup("items", help="Import, list and publish news items.")
 
 LARGEST_FILE = 5 * 1024 * 1024
+LARGEST_ID = 2**31 - 1  # PostgreSQL's integer.
 
 
 @group.command("import")
@@ -31,14 +32,14 @@ LARGEST_FILE = 5 * 1024 * 1024
 @click.option("--no-letters", is_flag=True, help="Send no letters when it is published.")
 def import_item(file: BinaryIO, slugs: str, publish: bool, at: str | None, language: str, no_letters: bool) -> None:
     """Read an announcement from a text FILE (- for standard input) into a draft, or publish it."""
-    if publish and at:
+    if publish and at is not None:
         raise click.UsageError("Give --publish or --at, not both.")
     raw = file.read(LARGEST_FILE + 1)
     if len(raw) > LARGEST_FILE:
         raise click.ClickException(f"The file is larger than {LARGEST_FILE // 1024 // 1024} MB; that is no news item.")
     now = clock.now()
     try:
-        when = read_local_time(at, current_app.config["TIME_ZONE"]) if at else now
+        when = now if at is None else read_local_time(at, current_app.config["TIME_ZONE"])
         chosen = topics.find_topics(db.session(), filter(None, (slug.strip() for slug in slugs.split(","))))
         text = importing.parse_text(decode(raw), language=language)
         item = write_item(
@@ -49,7 +50,7 @@ def import_item(file: BinaryIO, slugs: str, publish: bool, at: str | None, langu
             domain=current_app.config["MAIL_DOMAIN"],
             announce=not no_letters,
         )
-        if publish or at:
+        if publish or at is not None:
             publishing.publish(item, at=when, now=now)
     except UnicodeDecodeError as error:
         raise click.ClickException(
@@ -68,11 +69,10 @@ def import_item(file: BinaryIO, slugs: str, publish: bool, at: str | None, langu
     except BadText as error:
         raise click.ClickException(f"The text can't be taken: {error}") from error
     db.session.commit()
-    headings, points = len(re.findall("^## ", item.body, re.M)), len(re.findall(r"^(- |\d+\. )", item.body, re.M))
+    headings, points = len(re.findall("^## ", item.body, re.M)), len(re.findall(r"^(- |\d+[.)] )", item.body, re.M))
+    lede, facts = ("yes" if part else "no" for part in (item.lede, item.facts))
     click.echo(f"Item {item.id}: {item.headline}")
-    click.echo(
-        f"  lede: {'yes' if item.lede else 'no'}, headings: {headings}, list points: {points}, facts: {'yes' if item.facts else 'no'}"
-    )
+    click.echo(f"  lede: {lede}, headings: {headings}, list points: {points}, facts: {facts}")
     state = "draft" if item.published_at is None else f"readable from {item.published_at:%Y-%m-%d %H:%M} UTC"
     click.echo(f"  {state}: {Links(current_app.config['PUBLIC_URL']).item(item.slug)}")
 
@@ -92,13 +92,15 @@ def decode(raw: bytes) -> str:
 def list_items(most: int) -> None:
     """List the newest items with their ids."""
     newest = sa.select(Item).order_by(sa.func.coalesce(Item.published_at, Item.updated_at).desc(), Item.id.desc())
-    for item in db.session.scalars(newest.limit(most)):
+    with reading():
+        found = db.session.scalars(newest.limit(most)).all()
+    for item in found:
         when = f"{item.published_at:%Y-%m-%d %H:%M}" if item.published_at else "draft           "
         click.echo(f"{item.id:>6}  {when}  {item.headline}")
 
 
 @group.command("publish")
-@click.argument("item_id", type=int)
+@click.argument("item_id", type=click.IntRange(1, LARGEST_ID))
 @click.option("--at", "at", default=None, metavar="TIME", help="A time such as '2026-11-24 09:30', instead of now.")
 def publish_item(item_id: int, at: str | None) -> None:
     """Publish a draft."""
@@ -107,7 +109,8 @@ def publish_item(item_id: int, at: str | None) -> None:
         raise click.ClickException(f"There is no item {item_id}; see: newsroom items list")
     now = clock.now()
     try:
-        publishing.publish(item, at=read_local_time(at, current_app.config["TIME_ZONE"]) if at else now, now=now)
+        when = now if at is None else read_local_time(at, current_app.config["TIME_ZONE"])
+        publishing.publish(item, at=when, now=now)
     except ValueError as error:
         raise click.ClickException(
             f"--at {at!r} is not a time that the clock shows, such as '2026-11-24 09:30'."

@@ -3,7 +3,7 @@
 import click
 from flask.cli import AppGroup
 
-from newsroom.extensions import db
+from newsroom.extensions import db, reading
 from newsroom.news import topics
 
 group = AppGroup("topics", help="List and add topics.")
@@ -12,7 +12,9 @@ group = AppGroup("topics", help="List and add topics.")
 @group.command("list")
 def list_topics() -> None:
     """List the topic tree with its slugs."""
-    for topic in topics.all_topics(db.session()):
+    with reading():
+        found = topics.all_topics(db.session())
+    for topic in found:
         click.echo(f"{'  ' if topic.parent_id else ''}{topic.slug:<32} {topic.name} / {topic.name_en}")
 
 
@@ -26,7 +28,7 @@ def add_topic(name: str, english: str, under: str | None) -> None:
         parent = topics.find_topics(db.session(), [under])[0] if under else None
         topic = topics.add_topic(db.session(), name=name, name_en=english, parent=parent)
     except topics.UnknownTopic as error:
-        raise click.ClickException(f"There is no topic {error}; see: newsroom topics list") from error
+        raise click.ClickException(f"There is no topic {str(error)!r}; see: newsroom topics list") from error
     except topics.BadTopic as error:
         raise click.ClickException(str(error)) from error
     db.session.commit()
