@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from flask_security import RoleMixin, SQLAlchemyUserDatastore, UserMixin, hash_password
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from newsroom.extensions import Base, db
+from newsroom.extensions import Base, db, security
 from newsroom.subscribers.addresses import BadAddress, read_address
 
 
@@ -57,15 +57,20 @@ def make_password() -> str:
     return secrets.token_urlsafe(12)
 
 
+def _hash(password: str) -> str:
+    """A password as it is kept: first in the one form of Unicode that the login page brings it into."""
+    return str(hash_password(security.password_util.normalize(password)))
+
+
 def add_editor(email: str, *, password: str, now: dt.datetime) -> Editor:
     """Add an editor to the session. Raises BadEditor."""
     try:
         address = read_address(email)
     except BadAddress as error:
         raise BadEditor(f"{email!r} is not an e-mail address.") from error
-    if datastore.find_user(email=address.shown) is not None:
+    if datastore.find_user(case_insensitive=True, email=address.shown) is not None:
         raise BadEditor(f"{address.shown} is an editor already.")
-    editor: Editor = datastore.create_user(email=address.shown, password=hash_password(password), created_at=now)
+    editor: Editor = datastore.create_user(email=address.shown, password=_hash(password), created_at=now)
     db.session.flush()
     return editor
 
@@ -75,6 +80,6 @@ def set_password(email: str, *, password: str) -> Editor:
     editor: Editor | None = datastore.find_user(case_insensitive=True, email=email.strip())
     if editor is None:
         raise BadEditor(f"There is no editor {email!r}.")
-    editor.password = hash_password(password)
+    editor.password = _hash(password)
     datastore.set_uniquifier(editor)
     return editor

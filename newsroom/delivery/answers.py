@@ -59,12 +59,13 @@ def sort_answer(stage: Stage, code: int, reply: bytes | str) -> Outcome:
     """Sort an SMTP reply (RFC 5321 section 4.2, enhanced codes by RFC 3463)."""
     text = clean_reply(reply)
     found = _ENHANCED.match(text)
-    subject = int(found.group(2)) if found else None
+    subject, detail = (int(found.group(2)), int(found.group(3))) if found else (None, None)
     if 200 <= code < 300:
         return Outcome(Result.ACCEPTED, code, text)
     if 400 <= code < 500:
         return Outcome(Result.LATER, code, text)
-    if stage in (Stage.CONNECT, Stage.SENDER) or subject == 7 or code in (530, 535):
+    ours = subject == 7 or (subject == 1 and detail in (7, 8))  # X.1.7 and X.1.8 are about the sender's address.
+    if stage in (Stage.CONNECT, Stage.SENDER) or ours or code in (530, 535):
         return Outcome(Result.MISCONFIGURED, code, text)
     if stage is Stage.CONTENT:
         return Outcome(Result.REFUSED, code, text, reason="content")

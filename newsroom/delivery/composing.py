@@ -24,6 +24,7 @@ from newsroom.subscribers.models import Signup
 
 LARGEST_LETTER = 100_000  # Octets. Gmail cuts a message's HTML at 102 kB.
 LONGEST_LINE = 998  # RFC 5322 section 2.1.1.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")  # Not the joiners that many emoji hold.
 TOKEN_PLACE = "NEWSROOM-TOKEN-PLACE-0"
 assert len(TOKEN_PLACE) == TOKEN_LENGTH
 
@@ -100,10 +101,12 @@ def write_header(name: str, value: str) -> bytes:
     Words beyond ASCII become encoded words (RFC 2047). Other fields than Subject stand on one line: a folded or
     encoded List-Unsubscribe is no longer understood.
     """
-    if not value.isprintable():
+    if _CONTROL.search(value):
         raise flask_mail.BadHeaderError(name)
     if name == "Subject" or not value.isascii():
-        charset = "us-ascii" if value.isascii() else "utf-8"
+        # What looks encoded would be decoded, and a word longer than a line could not be folded.
+        plain = value.isascii() and "=?" not in value and all(len(word) <= 60 for word in value.split(" "))
+        charset = "us-ascii" if plain else "utf-8"
         value = Header(value, charset, maxlinelen=76, header_name=name).encode(linesep="\r\n")
     line = f"{name}: {value}".encode()
     if max(map(len, line.split(b"\r\n"))) > LONGEST_LINE:
@@ -141,7 +144,7 @@ def compose_news(
     list_id = f"{topics[0].slug}.{stationery.domain}"
     headers = {
         "Date": format_datetime(now),
-        "List-Id": f"{_ascii_phrase(names[0])} <{list_id}>",
+        "List-Id": f"{_write_phrase(names[0])} <{list_id}>",
         "List-Unsubscribe": f"<{unsubscribe}>",
         "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
         "List-Archive": f"<{links.topic(topics[0].slug)}>",
@@ -205,15 +208,17 @@ def _write(
         subject=" ".join(render("subject.txt").split()),
         body=re.sub(r"\n{3,}", "\n\n", render("body.txt")).strip() + "\n",
         html=render("body.html"),
-        sender=formataddr((stationery.site_name, sender)),
+        sender=f"{_write_phrase(stationery.site_name)} <{sender}>",
         extra_headers=headers,
     )
     return Composed(sender, letter.as_bytes())
 
 
-def _ascii_phrase(text: str) -> str:
-    """A header's display name as one encoded word or quoted string (RFC 2047 section 5, RFC 2919 section 3)."""
-    return formataddr((text, "x")).removesuffix(" <x>")
+def _write_phrase(text: str) -> str:
+    """A display name in ASCII, on one line: in quotes where it needs them, or as encoded words (RFC 2047 section 5)."""
+    if text.isascii():
+        return formataddr((text, "x")).removesuffix(" <x>")
+    return Header(text, "utf-8", maxlinelen=75).encode(linesep="")
 
 
 def make_message_id(mailing_key: str, subscriber_token: str, domain: str) -> str:

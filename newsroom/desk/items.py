@@ -24,6 +24,7 @@ from newsroom.times import read_local_time
 bp = Blueprint("desk", __name__, url_prefix="/desk")
 
 NEWEST = 100
+ITEM = "/items/<int(max=2147483647):item_id>"  # A larger number is no item's, and more than SQLite takes.
 
 
 @dataclass
@@ -122,13 +123,13 @@ def add() -> ResponseReturnValue:
     return _save(None)
 
 
-@bp.get("/items/<int:item_id>/edit")
+@bp.get(f"{ITEM}/edit")
 def edit(item_id: int) -> ResponseReturnValue:
     """Show the form with an item's words in it."""
     return _show_form(ItemForm.from_item(db.get_or_404(Item, item_id)), item_id)
 
 
-@bp.post("/items/<int:item_id>/edit")
+@bp.post(f"{ITEM}/edit")
 def save(item_id: int) -> ResponseReturnValue:
     """Save an item's new words, unless somebody else has saved meanwhile."""
     return _save(item_id)
@@ -136,10 +137,10 @@ def save(item_id: int) -> ResponseReturnValue:
 
 def _save(item_id: int | None) -> ResponseReturnValue:
     form = ItemForm.from_request()
+    code = 422
     try:
         item = db.get_or_404(Item, item_id) if item_id is not None else None
         if item is not None and item.version != form.version:
-            form.version = item.version
             raise StaleDataError
         chosen = topics.find_topics(db.session(), form.topics)
         now = clock.now()
@@ -155,23 +156,26 @@ def _save(item_id: int | None) -> ResponseReturnValue:
     except topics.UnknownTopic:
         form.errors["topics"] = _("One of the topics isn't there any more. Choose again.")
     except StaleDataError:
+        code = 409
         form.errors["form"] = _(
             "Somebody else has saved this item since you opened it. Your text is below; open the item in another tab "
             "to see theirs. Saving once more replaces it with yours."
         )
     except DBAPIError as error:
+        code = 503
         current_app.logger.error("an item could not be saved: %s", error.orig)
         form.errors["form"] = _("We can't save right now. What you wrote is still here; try again in a while.")
     else:
         flash(_("Saved."), "success")
         return redirect(url_for("desk.item", item_id=item.id), 303)
     db.session.rollback()
-    code = 503 if set(form.errors) == {"form"} else 422
     with reading():
+        if code == 409:
+            form.version = db.get_or_404(Item, item_id).version
         return _show_form(form, item_id, code)
 
 
-@bp.get("/items/<int:item_id>")
+@bp.get(ITEM)
 def item(item_id: int) -> ResponseReturnValue:
     """Show an item as it will look, with what can be done and who was reached."""
     return _show_item(item_id)
@@ -193,7 +197,7 @@ def _show_item(item_id: int, *, publish_at: str = "", error: str = "", code: int
     return page, code
 
 
-@bp.post("/items/<int:item_id>/publish")
+@bp.post(f"{ITEM}/publish")
 def publish(item_id: int) -> ResponseReturnValue:
     """Publish an item now or at the time the form names."""
     found = db.get_or_404(Item, item_id)
@@ -223,7 +227,7 @@ def publish(item_id: int) -> ResponseReturnValue:
     return redirect(url_for("desk.item", item_id=item_id), 303)
 
 
-@bp.post("/items/<int:item_id>/withdraw")
+@bp.post(f"{ITEM}/withdraw")
 def withdraw(item_id: int) -> ResponseReturnValue:
     """Take an item off the site, or back to being a draft."""
     publishing.withdraw(db.get_or_404(Item, item_id), now=clock.now())

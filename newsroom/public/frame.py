@@ -31,9 +31,10 @@ POLICY = (
 
 
 class LanguagePrefix:
-    """Serves the whole site in English under /en.
+    """Serves the readers' site in English under /en.
 
-    The prefix moves into SCRIPT_NAME, so that every address a page builds stays in its language by itself.
+    The prefix moves into SCRIPT_NAME, so that every address a page builds stays in its language by itself. The desk
+    has one address, which its session's cookie is bound to.
     """
 
     def __init__(self, app: Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]) -> None:
@@ -41,7 +42,7 @@ class LanguagePrefix:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
-        if path == "/en" or path.startswith("/en/"):
+        if path == "/en" or (path.startswith("/en/") and not path.startswith("/en/desk")):
             environ["newsroom.language"] = "en"
             environ["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "") + "/en"
             environ["PATH_INFO"] = path.removeprefix("/en") or "/"
@@ -70,6 +71,7 @@ def init_app(app: Flask) -> None:
         locale_selector=choose_language,
     )
     babel.domain_instance = PoDomain()
+    app.before_request(_refuse_nul)
     app.before_request(_begin_reading)
     app.teardown_request(_end_reading)
     app.after_request(_add_headers)
@@ -84,6 +86,11 @@ def init_app(app: Flask) -> None:
     )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(lambda: {"language": str(get_locale() or "sv")})
+
+
+def _refuse_nul() -> None:
+    if "\0" in request.path:
+        abort(404)  # PostgreSQL's text can't hold it, so it names nothing.
 
 
 def _begin_reading() -> None:
@@ -129,7 +136,7 @@ def refuse_other_sites() -> None:
     origin = request.headers.get("Origin")
     if origin is not None:
         own = {request.host, urlsplit(current_app.config["PUBLIC_URL"]).netloc}
-        if urlsplit(origin).netloc not in own:
+        if origin.partition("://")[2] not in own:
             abort(403)
 
 

@@ -41,14 +41,13 @@ def leave(token: str, mailing_key: str) -> ResponseReturnValue:
     request.max_content_length = SMALL_FORM
     subscriber, topic_ids = _find(token, mailing_key)
     one_click = request.form.get("List-Unsubscribe") == "One-Click"
-    ended = leaving.leave(
-        db.session(), subscriber, topic_ids, source="one-click" if one_click else "web", now=clock.now()
-    )
+    now = clock.now()
+    ended = leaving.leave(db.session(), subscriber, topic_ids, source="one-click" if one_click else "web", now=now)
     db.session.commit()
     if one_click:
         with force_locale(subscriber.language):
             return _("You no longer get these letters.") + "\n", 200, {"Content-Type": "text/plain; charset=utf-8"}
-    undo_token = leaving.make_undo_token(ended, keys=secret_keys()) if ended else None
+    undo_token = leaving.make_undo_token(ended, keys=secret_keys(), now=now) if ended else None
     topics = [one.topic for one in ended] or [db.session.get_one(Topic, one) for one in topic_ids]
     return render_template("public/left.html", topics=topics, undo_token=undo_token)
 

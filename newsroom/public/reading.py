@@ -77,11 +77,7 @@ def topic(slug: str) -> ResponseReturnValue:
     number = _page_number()
     items, more = _page_of(reading.published_items(by=clock.now(), topic=found), number)
     children = topics.children_of(found, topics.all_topics(db.session()))
-    return render_template(
-        "public/topic.html", topic=found, children=children, items=items, more=more, number=number
-    )
-
-
+    return render_template("public/topic.html", topic=found, children=children, items=items, more=more, number=number)
 
 
 @bp.get("/healthz")

@@ -155,8 +155,9 @@ def confirm(token: str) -> ResponseReturnValue:
 def ask_again(token: str) -> ResponseReturnValue:
     """Send a new link in place of one that is too old."""
     found = _find(token)
-    signup.ask_again(
-        db.session(), found, now=clock.now(), letters_per_hour=current_app.config["SIGNUP_LETTERS_PER_HOUR"]
-    )
+    now = clock.now()
+    if not signup.is_too_old(found, now=now):
+        return redirect(url_for("signup.show_confirmation", token=token), 303)
+    signup.ask_again(db.session(), found, now=now, letters_per_hour=current_app.config["SIGNUP_LETTERS_PER_HOUR"])
     db.session.commit()
     return render_template("public/almost.html", address=found.subscriber.address)

@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 
 import sqlalchemy as sa
-from itsdangerous import BadSignature, URLSafeTimedSerializer
+from itsdangerous import BadSignature, URLSafeSerializer
 from sqlalchemy.orm import Session
 
 from newsroom.subscribers.models import ConsentEvent, Subscriber, Subscription
@@ -13,7 +13,7 @@ UNDO_HOURS = 24
 
 
 class CannotUndo(Exception):
-    """The undo button is too old, or not one of ours."""
+    """The undo button is too old, or not one that this subscriber was given."""
 
 
 def find_subscriber(session: Session, token: str) -> Subscriber | None:
@@ -21,9 +21,7 @@ def find_subscriber(session: Session, token: str) -> Subscriber | None:
     return session.scalar(sa.select(Subscriber).where(Subscriber.token == token))
 
 
-def active_subscriptions(
-    session: Session, subscriber: Subscriber, topic_ids: Iterable[int]
-) -> Sequence[Subscription]:
+def active_subscriptions(session: Session, subscriber: Subscriber, topic_ids: Iterable[int]) -> Sequence[Subscription]:
     """What the subscriber follows among these topics."""
     return session.scalars(
         sa.select(Subscription)
@@ -49,13 +47,13 @@ def leave(
     return ending
 
 
-def _undo_signer(keys: Sequence[str]) -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(list(reversed(keys)), salt="newsroom.undo")
+def _undo_signer(keys: Sequence[str]) -> URLSafeSerializer:
+    return URLSafeSerializer(list(reversed(keys)), salt="newsroom.undo")
 
 
-def make_undo_token(ended: Sequence[Subscription], *, keys: Sequence[str]) -> str:
+def make_undo_token(ended: Sequence[Subscription], *, keys: Sequence[str], now: dt.datetime) -> str:
     """What the undo button carries. Only the page that comes right after leaving holds it."""
-    return str(_undo_signer(keys).dumps([subscription.id for subscription in ended]))
+    return str(_undo_signer(keys).dumps([int(now.timestamp()), [subscription.id for subscription in ended]]))
 
 
 def undo(
@@ -63,13 +61,17 @@ def undo(
 ) -> Sequence[Subscription]:
     """Begin anew what leaving ended, at the same frequency; says what is followed again. Raises CannotUndo."""
     try:
-        ids = _undo_signer(keys).loads(token, max_age=UNDO_HOURS * 3600)
+        made_at, ids = _undo_signer(keys).loads(token)
     except (BadSignature, UnicodeError) as error:
         raise CannotUndo from error
+    if now.timestamp() - made_at > UNDO_HOURS * 3600:
+        raise CannotUndo
     session.refresh(subscriber, with_for_update=True)
     ended = session.scalars(
         sa.select(Subscription).where(Subscription.id.in_(ids), Subscription.subscriber_id == subscriber.id)
     ).all()
+    if len(ended) < len(ids):
+        raise CannotUndo
     followed = {
         subscription.topic_id
         for subscription in active_subscriptions(session, subscriber, [one.topic_id for one in ended])
@@ -99,13 +101,14 @@ def _note(
     source: str,
     now: dt.datetime,
 ) -> None:
+    frequencies = {subscription.frequency for subscription in subscriptions}
     session.add(
         ConsentEvent(
             subscriber_id=subscriber.id,
             kind=kind,
             text="",
             topics=[subscription.topic.slug for subscription in subscriptions],
-            frequency=subscriptions[0].frequency,
+            frequency=frequencies.pop() if len(frequencies) == 1 else None,
             source=source,
             happened_at=now,
         )

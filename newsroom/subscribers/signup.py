@@ -167,9 +167,7 @@ def follow(
     active = {
         subscription.topic_id: subscription
         for subscription in session.scalars(
-            sa.select(Subscription).where(
-                Subscription.subscriber_id == subscriber.id, Subscription.ended_at.is_(None)
-            )
+            sa.select(Subscription).where(Subscription.subscriber_id == subscriber.id, Subscription.ended_at.is_(None))
         )
     }
     for topic in topics:
