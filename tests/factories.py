@@ -3,11 +3,14 @@
 import datetime as dt
 import itertools
 from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
 
 from flask import Flask
 from sqlalchemy.orm import Session
 
 from newsroom.delivery import ledger
+from newsroom.delivery.journal import Journal
 from newsroom.delivery.sending import Rules, send_batch, tick
 from newsroom.delivery.transport import Transport
 from newsroom.engine.rules import rules_of
@@ -102,11 +105,11 @@ def deliver_everything(
     *,
     now: dt.datetime,
     rules: Rules | None = None,
-    worker: str = "test:0",
 ) -> None:
     """Tick and send until nothing is due at `now`, as an engine would."""
     rules = rules or rules_of(app)
-    with app.app_context():
+    journal = Journal(Path(app.instance_path) / "journals", f"test:{next(_numbers)}")
+    with app.app_context(), closing(journal):
         for _ in range(100):
             tick(session, rules, now=now)
             due: Sequence[int] = ledger.due_batches(session, now=now)
@@ -114,7 +117,7 @@ def deliver_everything(
             if not due:
                 return
             for batch_id in due:
-                send_batch(session, rules, post, batch_id, worker=worker, clock=fixed(now))
+                send_batch(session, rules, post, batch_id, journal=journal, clock=fixed(now))
     raise AssertionError("delivery doesn't come to an end")
 
 

@@ -4,7 +4,7 @@ Whatever decides between two workers is one conditional statement. Who finds no 
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from newsroom.delivery.answers import Outcome, Result, retry_at
 from newsroom.delivery.models import Batch, Delivery, Edition, Lane, Mailing, MailingTopic
+from newsroom.extensions import UTCDateTime
 from newsroom.news.models import Item
 from newsroom.news.topics import reaching
 from newsroom.subscribers.models import Signup, Subscriber, Subscription
@@ -262,7 +263,7 @@ def due_batches(
 
 
 def claim(session: Session, batch_id: int, *, worker: str, now: dt.datetime, lease: dt.timedelta) -> Claim | None:
-    """Take a batch for this worker. What its earlier holder was sending when it went silent becomes `uncertain`."""
+    """Take a batch for this worker, until the lease runs out."""
     sending = sa.select(Mailing.id).where(Mailing.id == Batch.mailing_id, Mailing.state == "sending").exists()
     taken = sa.update(Batch).where(
         Batch.id == batch_id,
@@ -273,11 +274,6 @@ def claim(session: Session, batch_id: int, *, worker: str, now: dt.datetime, lea
     )
     if _changed(session, taken.values(worker=worker, lease_until=now + lease)) == 0:
         return None  # Another worker was faster; that is a normal day.
-    session.execute(
-        sa.update(Delivery)
-        .where(Delivery.batch_id == batch_id, Delivery.state == "sending")
-        .values(state="uncertain", reason="worker lost", retry_at=now)
-    )
     mailing = session.scalars(
         sa.select(Mailing).join(Batch, Batch.mailing_id == Mailing.id).where(Batch.id == batch_id)
     ).one()
@@ -342,64 +338,91 @@ class LeaseLost(Exception):
     """Another worker holds the batch by now; whoever learns it must send nothing more from it."""
 
 
-def begin(session: Session, claim: Claim, delivery_id: int, *, now: dt.datetime, resend: bool) -> bool:
-    """Mark a delivery as being sent: the last thing written before the wire. Commit before sending.
+def skip_unwanted(session: Session, claim: Claim, due: Sequence[Due], *, now: dt.datetime) -> set[int]:
+    """Skip, with the reason, who doesn't want the letter any more; gives the ids that are to leave all the same.
 
-    False where the letter isn't wanted any more (then it is skipped, with the reason) or needs no sending. Raises
-    LeaseLost.
+    To be called right before these letters leave: what a reader said until now counts.
     """
-    held = (
-        sa.select(Batch.id)
-        .where(Batch.id == claim.batch_id, Batch.worker == claim.worker, Batch.lease_until > now)
-        .exists()
-    )
-    mine = sa.and_(Delivery.id == delivery_id, _sendable(now, resend=resend))
-    conditions = _CONDITIONS[claim.kind]
-    begun = sa.update(Delivery).where(mine, held, *(wanted for _, wanted in conditions))
-    if _changed(
-        session,
-        begun.values(
-            state="sending",
-            attempts=Delivery.attempts + 1,
-            first_tried_at=sa.func.coalesce(Delivery.first_tried_at, sa.literal(now, Delivery.first_tried_at.type)),
-        ),
-    ):
-        return True
-    if session.scalar(sa.select(held)) is not True:
-        raise LeaseLost
-    for reason, wanted in conditions:
-        skipped = sa.update(Delivery).where(mine, ~wanted)
+    ids = [one.delivery_id for one in due]
+    waiting = sa.and_(Delivery.id.in_(ids), Delivery.state.in_(("waiting", "uncertain")))
+    for reason, wanted in _CONDITIONS[claim.kind]:
+        skipped = sa.update(Delivery).where(waiting, ~wanted)
         _changed(session, skipped.values(state="skipped", reason=reason, settled_at=now, retry_at=None))
-    return False
+    return set(session.scalars(sa.select(Delivery.id).where(waiting)))
 
 
-def settle(session: Session, delivery_id: int, outcome: Outcome, *, now: dt.datetime) -> None:
-    """Write down what became of a letter: the first thing after the wire."""
-    delivery = session.execute(
-        sa.select(Delivery.attempts, Delivery.first_tried_at).where(Delivery.id == delivery_id)
-    ).one()
+_UNSETTLED = sa.or_(Delivery.state == "waiting", Delivery.state == "uncertain")
+_ACCEPT = (
+    sa.update(Delivery)
+    .where(Delivery.id == sa.bindparam("delivery_id"), _UNSETTLED)
+    .values(
+        state="accepted",
+        code=sa.bindparam("answer"),
+        reply=sa.bindparam("words"),
+        reason=None,
+        retry_at=None,
+        attempts=Delivery.attempts + 1,
+        first_tried_at=sa.func.coalesce(Delivery.first_tried_at, sa.bindparam("at", type_=UTCDateTime())),
+        settled_at=sa.bindparam("at", type_=UTCDateTime()),
+    )
+)
+
+
+def settle(session: Session, outcomes: Mapping[int, Outcome], *, now: dt.datetime) -> None:
+    """Write down what became of letters, by delivery id. A second time nothing changes."""
+    accepted = [
+        {"delivery_id": delivery_id, "answer": outcome.code, "words": outcome.reply, "at": now}
+        for delivery_id, outcome in outcomes.items()
+        if outcome.result is Result.ACCEPTED
+    ]
+    if accepted:
+        session.connection().execute(_ACCEPT, accepted)
+    for delivery_id, outcome in outcomes.items():
+        if outcome.result is not Result.ACCEPTED:
+            _settle_one(session, delivery_id, outcome, now=now)
+
+
+def _settle_one(session: Session, delivery_id: int, outcome: Outcome, *, now: dt.datetime) -> None:
+    before = session.execute(
+        sa.select(Delivery.attempts, Delivery.first_tried_at).where(Delivery.id == delivery_id, _UNSETTLED)
+    ).one_or_none()
+    if before is None:
+        return
+    attempts, since = before.attempts + 1, before.first_tried_at or now
     values: dict[str, Any] = {"code": outcome.code, "reply": outcome.reply, "reason": None, "retry_at": None}
+    tried = {"attempts": attempts, "first_tried_at": since}
+    again = retry_at(attempts, since=since, now=now)
     match outcome.result:
-        case Result.ACCEPTED:
-            values |= {"state": "accepted", "settled_at": now}
         case Result.REFUSED:
-            values |= {"state": "refused", "settled_at": now, "reason": outcome.reason}
+            values |= {"state": "refused", "settled_at": now, "reason": outcome.reason, **tried}
         case Result.BROKEN:
-            values |= {"state": "waiting", "attempts": Delivery.attempts - 1}
+            values |= {"state": "waiting"}
         case Result.MISCONFIGURED:
             # It counts against nobody, but others go first: perhaps the server minds only this one.
-            again = retry_at(1, since=now, now=now)
-            values |= {"state": "waiting", "attempts": Delivery.attempts - 1, "retry_at": again}
+            values |= {"state": "waiting", "retry_at": retry_at(1, since=now, now=now)}
         case Result.UNCERTAIN:
-            again = retry_at(delivery.attempts, since=delivery.first_tried_at or now, now=now)
-            values |= {"state": "uncertain", "lost": Delivery.lost + 1, "reason": "answer lost", "retry_at": again}
+            values |= {
+                "state": "uncertain",
+                "lost": Delivery.lost + 1,
+                "reason": "answer lost",
+                "retry_at": again,
+                **tried,
+            }
+        case Result.LATER if again is None:
+            values |= {"state": "refused", "settled_at": now, "reason": "gave up", **tried}
         case Result.LATER:
-            again = retry_at(delivery.attempts, since=delivery.first_tried_at or now, now=now)
-            if again is None:
-                values |= {"state": "refused", "settled_at": now, "reason": "gave up"}
-            else:
-                values |= {"state": "waiting", "retry_at": again}
-    session.execute(sa.update(Delivery).where(Delivery.id == delivery_id, Delivery.state == "sending").values(**values))
+            values |= {"state": "waiting", "retry_at": again, **tried}
+    session.execute(sa.update(Delivery).where(Delivery.id == delivery_id).values(**values))
+
+
+def doubt(session: Session, delivery_ids: Collection[int], *, now: dt.datetime) -> None:
+    """Mark letters uncertain that a dead worker was sending. They may go again at once, under the same Message-ID."""
+    if delivery_ids:
+        session.execute(
+            sa.update(Delivery)
+            .where(Delivery.id.in_(delivery_ids), _UNSETTLED)
+            .values(state="uncertain", reason="worker lost", retry_at=now, attempts=Delivery.attempts + 1)
+        )
 
 
 def renew(session: Session, claim: Claim, *, now: dt.datetime, lease: dt.timedelta) -> None:
@@ -435,9 +458,9 @@ def count_failures(session: Session, batch_id: int) -> int:
     return session.scalar(sa.select(Batch.failures).where(Batch.id == batch_id)) or 0
 
 
-def free_leases(session: Session, *, worker_prefix: str, now: dt.datetime) -> int:
-    """Free what earlier workers of this name held; only for a caller who knows that they are gone."""
-    left = sa.update(Batch).where(Batch.worker.startswith(worker_prefix, autoescape=True), Batch.state == "open")
+def free_leases(session: Session, *, worker: str, now: dt.datetime) -> int:
+    """Free what a worker held; only for a caller who knows that it is gone."""
+    left = sa.update(Batch).where(Batch.worker == worker, Batch.state == "open")
     return _changed(session, left.values(lease_until=now))
 
 

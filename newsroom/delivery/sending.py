@@ -9,18 +9,23 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from newsroom.delivery import composing, ledger
-from newsroom.delivery.answers import Misconfigured, NotNow, Result, reconnect_at
+from newsroom.delivery.answers import Misconfigured, NotNow, Outcome, Result, reconnect_at
+from newsroom.delivery.journal import Journal, dead_journals
 from newsroom.delivery.models import Edition, Mailing
-from newsroom.delivery.transport import Transport, Wire
+from newsroom.delivery.pipelining import Outgoing
+from newsroom.delivery.transport import Transport
 from newsroom.subscribers.addresses import envelope_address
 from newsroom.subscribers.signup import make_link_token
 
 log = logging.getLogger(__name__)
+
+GROUP = 250  # Letters between two writings of the ledger.
 
 
 @dataclass(frozen=True)
@@ -93,95 +98,169 @@ def _compose_edition(
     )
 
 
+def recover(session: Session, folder: Path, *, now: dt.datetime) -> int:
+    """Settle what workers of this machine had done when they died, and free their batches; says how many died."""
+    with dead_journals(folder) as found:
+        for entries in found:
+            ledger.settle(session, entries.outcomes, now=now)
+            ledger.doubt(session, entries.in_doubt, now=now)
+            freed = ledger.free_leases(session, worker=entries.worker, now=now)
+            log.warning(
+                "worker %s is gone: %s letters settled from its journal, %s uncertain, %s batches freed",
+                entries.worker,
+                len(entries.outcomes),
+                len(entries.in_doubt),
+                freed,
+            )
+        session.commit()
+        return len(found)
+
+
 def send_batch(
     session: Session,
     rules: Rules,
     transport: Transport,
     batch_id: int,
     *,
-    worker: str,
+    journal: Journal,
     clock: Callable[[], dt.datetime],
     should_stop: Callable[[], bool] = lambda: False,
 ) -> bool:
     """Send what is due of one batch. False where another worker has it.
 
-    Each letter is committed as `sending` before the wire and settled right after it, so that a worker may die at any
-    point: at most the one letter that was on its wire stays in doubt. No transaction is open while the wire is busy.
+    The ledger is written once per group of letters; in between, the journal knows. A worker may die at any point: of
+    what it was doing, at most the one letter on its wire stays in doubt. No transaction is open while the wire is busy.
     """
-    claim = ledger.claim(session, batch_id, worker=worker, now=clock(), lease=rules.lease)
+    claim = ledger.claim(session, batch_id, worker=journal.worker, now=clock(), lease=rules.lease)
     session.commit()
     if claim is None:
         return False
-    wait_until = problem = None
+    run = _Run(session, rules, claim, journal, clock, should_stop)
+    problem = None
     try:
-        due = deque(ledger.due_deliveries(session, batch_id, now=clock(), resend=rules.resend))
-        forms = {
-            edition_id: (sender, composing.Form(letter))
-            for edition_id, (sender, letter) in ledger.letters_of(session, {one.edition_id for one in due}).items()
-        }
-        session.commit()
-        while due and problem is None and not should_stop():
+        run.load()
+        while problem is None and run.has_more():
             with transport.open() as wire:
-                problem = _use_wire(session, rules, wire, claim, due, forms, clock=clock, should_stop=should_stop)
+                run.answered = 0
+                wire.send_all(run.take, leaving=run.leave, done=run.settle)
+                problem = run.problem
+                if problem is None and not wire.alive and not run.answered:
+                    problem = f"The mail server broke off: {run.last_words}"
     except (NotNow, Misconfigured) as error:
         problem = str(error)
     except ledger.LeaseLost:
         session.rollback()
         log.warning("batch %s was taken over by another worker", batch_id)
-        return True
+    except Exception:
+        # Whatever it was, what the mail server said holds; where the database is the trouble, the journal keeps it.
+        session.rollback()
+        run.write_down()
+        session.commit()
+        raise
+    run.write_down()
+    wait_until = None
     if problem:
         log.warning("batch %s waits: %s", batch_id, problem)
         wait_until = reconnect_at(ledger.count_failures(session, batch_id) + 1, now=clock())
         ledger.note_problem(session, claim.mailing_id, problem)
     ledger.release(session, claim, now=clock(), resend=rules.resend, failed=bool(problem), wait_until=wait_until)
     session.commit()
+    journal.clear()
     return True
 
 
-def _use_wire(
-    session: Session,
-    rules: Rules,
-    wire: Wire,
-    claim: ledger.Claim,
-    due: deque[ledger.Due],
-    forms: dict[int, tuple[str, composing.Form]],
-    *,
-    clock: Callable[[], dt.datetime],
-    should_stop: Callable[[], bool],
-) -> str | None:
-    """Send letters over one connection while it lives; gives the problem for which another one wouldn't help.
+class _Run:
+    """One worker's way through one batch: groups of letters go out, and their outcomes into the journal and the ledger.
 
     A server that ends a connection after some letters is within its rights: the letter that met the end goes first on
     the next connection. One that ends it before answering to a single letter has a problem.
     """
-    renewed = clock()
-    answered = 0
-    while due and wire.alive and not should_stop():
-        one = due.popleft()
-        now = clock()
-        if now - renewed > rules.lease / 3:
-            ledger.renew(session, claim, now=now, lease=rules.lease)
-            renewed = now
-        begun = ledger.begin(session, claim, one.delivery_id, now=now, resend=rules.resend)
-        session.commit()  # Also what settled the letter before.
-        if not begun:
-            continue
-        sender, form = forms[one.edition_id]
+
+    def __init__(
+        self,
+        session: Session,
+        rules: Rules,
+        claim: ledger.Claim,
+        journal: Journal,
+        clock: Callable[[], dt.datetime],
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self._session, self._rules, self._claim, self._journal = session, rules, claim, journal
+        self._clock, self._should_stop = clock, should_stop
+        self._due: deque[ledger.Due] = deque()
+        self._group: deque[ledger.Due] = deque()
+        self._by_id: dict[int, ledger.Due] = {}
+        self._outcomes: dict[int, Outcome] = {}
+        self._forms: dict[int, tuple[str, composing.Form]] = {}
+        self._lease_until = clock() + rules.lease
+        self._lapsed = False
+        self.answered = 0
+        self.problem: str | None = None
+        self.last_words = ""
+
+    def load(self) -> None:
+        """Read what the batch holds. Leaves no transaction open."""
+        due = ledger.due_deliveries(self._session, self._claim.batch_id, now=self._clock(), resend=self._rules.resend)
+        letters = ledger.letters_of(self._session, {one.edition_id for one in due})
+        self._session.commit()
+        self._due.extend(due)
+        self._forms = {key: (sender, composing.Form(letter)) for key, (sender, letter) in letters.items()}
+
+    def has_more(self) -> bool:
+        """Whether there is a letter left that may leave now."""
+        return bool(self._due or self._group) and not (self._lapsed or self._should_stop())
+
+    def take(self, wait: bool) -> Outgoing | None:
+        """The next letter. Between two groups the ledger is written, which needs all answers: then only if `wait`."""
+        while not self._group:
+            if not wait or not self._due or self.problem or self._should_stop():
+                return None
+            self._next_group()
+        if self._clock() >= self._lease_until:
+            self._lapsed = True  # This process stood still for long, and the batch may be another's by now.
+        if self._should_stop() or self.problem or self._lapsed:
+            return None
+        one = self._group.popleft()
+        self._by_id[one.delivery_id] = one
+        sender, form = self._forms[one.edition_id]
         to = envelope_address(one.address)
-        message_id = composing.make_message_id(claim.mailing_key, one.token, rules.stationery.domain)
-        outcome = wire.deliver(sender=sender, to=to, letter=form.fill(to=to, message_id=message_id, token=one.token))
-        if outcome.result is Result.BROKEN and answered:
-            due.appendleft(one)
-        elif outcome.result is Result.BROKEN:
+        message_id = composing.make_message_id(self._claim.mailing_key, one.token, self._rules.stationery.domain)
+        letter = form.fill(to=to, message_id=message_id, token=one.token)
+        return Outgoing(one.delivery_id, sender, to, letter)
+
+    def _next_group(self) -> None:
+        """Write the last group down, hold the batch for longer, and skip those of the next who changed their mind."""
+        group = [self._due.popleft() for _ in range(min(GROUP, len(self._due)))]
+        now = self._clock()
+        ledger.settle(self._session, self._outcomes, now=now)
+        ledger.renew(self._session, self._claim, now=now, lease=self._rules.lease)
+        wanted = ledger.skip_unwanted(self._session, self._claim, group, now=now)
+        self._session.commit()
+        self._journal.clear()
+        self._lease_until = now + self._rules.lease
+        self._outcomes.clear()
+        self._group.extend(one for one in group if one.delivery_id in wanted)
+
+    def leave(self, one: Outgoing) -> None:
+        """A letter is about to leave."""
+        self._journal.leaving(one.key)
+
+    def settle(self, one: Outgoing, outcome: Outcome) -> None:
+        """An outcome has come."""
+        due = self._by_id.pop(one.key)
+        if outcome.result is Result.BROKEN and self.answered:
+            self._group.appendleft(due)
+            return
+        if outcome.result is Result.BROKEN:
             outcome = replace(outcome, result=Result.LATER)
         elif outcome.result is not Result.UNCERTAIN:
-            answered += 1
-        ledger.settle(session, one.delivery_id, outcome, now=clock())
+            self.answered += 1
+        self._outcomes[one.key] = outcome
+        self._journal.done(one.key, outcome)
+        self.last_words = f"{outcome.code or ''} {outcome.reply}".strip()
         if outcome.result is Result.MISCONFIGURED:
-            session.commit()
-            return f"The mail server doesn't take our letters: {outcome.code} {outcome.reply}"
-        if not wire.alive and not answered:
-            session.commit()
-            return f"The mail server broke off: {outcome.code or ''} {outcome.reply}"
-    session.commit()
-    return None
+            self.problem = f"The mail server doesn't take our letters: {self.last_words}"
+
+    def write_down(self) -> None:
+        """Settle what the journal holds; the caller commits and clears it."""
+        ledger.settle(self._session, self._outcomes, now=self._clock())

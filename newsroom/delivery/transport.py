@@ -6,6 +6,7 @@ happens afterwards.
 
 import smtplib
 import ssl
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
@@ -14,14 +15,18 @@ import flask_mail
 from flask import Flask
 
 from newsroom.delivery.answers import Misconfigured, NotNow, Outcome, Result, Stage, clean_reply, sort_answer
+from newsroom.delivery.pipelining import MailSession, Outgoing, Take
 
 
 class Wire(Protocol):
     """An open way to a mail server. `alive` turns false when it has to be opened anew."""
 
-    alive: bool
+    @property
+    def alive(self) -> bool: ...
 
-    def deliver(self, *, sender: str, to: str, letter: bytes) -> Outcome: ...
+    def send_all(
+        self, take: Take, *, leaving: Callable[[Outgoing], None], done: Callable[[Outgoing, Outcome], None]
+    ) -> None: ...
 
 
 class Transport(Protocol):
@@ -33,36 +38,41 @@ class Transport(Protocol):
 class Connection(flask_mail.Connection):
     """Flask-Mail's connection, mended.
 
-    `deliver` hands over one letter as bytes and never raises for what the server does: the outcome says it.
+    `send_all` hands over letters as bytes and never raises for what the server does: the outcomes say it.
     """
 
     host: smtplib.SMTP | None
 
     def __init__(self, state: Any, *, config: dict[str, Any]) -> None:
         super().__init__(state)
-        self.alive = False
+        self._talk: MailSession | None = None
         self._timeout: float = config["SMTP_TIMEOUT_SECONDS"]
         self._final_timeout: float = config["SMTP_FINAL_TIMEOUT_SECONDS"]
         self._ca_file: str | None = config.get("SMTP_CA_FILE")
         self._own_name: str = config["MAIL_DOMAIN"]
 
+    @property
+    def alive(self) -> bool:
+        """Whether the next letter can go over this connection."""
+        return self._talk is not None and self._talk.alive
+
     def __enter__(self) -> Self:
         self.host = self.configure_host()
-        self.alive = True
+        assert self.host.sock is not None
+        self._talk = MailSession(
+            self.host.sock,
+            pipelining=self.host.has_extn("pipelining"),
+            smtputf8=self.host.has_extn("smtputf8"),
+            timeout=self._timeout,
+            final_timeout=self._final_timeout,
+        )
         return self
 
     def __exit__(self, *_: object) -> None:
         # Every outcome is known by now, so a server that hangs up at QUIT changes nothing.
-        if self.host is None:
-            return
-        try:
-            if self.alive:
-                self.host.quit()
-        except (OSError, smtplib.SMTPException):
-            pass
-        finally:
-            self.alive = False
-            self.host.close()
+        if self._talk is not None:
+            self._talk.quit()
+        _close(self.host)
 
     def configure_host(self) -> smtplib.SMTP:
         """Connect, begin TLS with the certificate checked, log in. Raises NotNow or Misconfigured."""
@@ -99,56 +109,16 @@ class Connection(flask_mail.Connection):
             raise NotNow(f"The mail server {place} can't be reached: {clean_reply(str(error))}") from error
         return host
 
+    def send_all(
+        self, take: Take, *, leaving: Callable[[Outgoing], None], done: Callable[[Outgoing, Outcome], None]
+    ) -> None:
+        """Send letters until `take` gives none or the connection ends; see `MailSession.send_all`."""
+        assert self._talk is not None, "send_all() needs an entered connection"
+        self._talk.send_all(take, leaving=leaving, done=done)
+
     def deliver(self, *, sender: str, to: str, letter: bytes) -> Outcome:
         """Hand one letter to the mail server. `letter` is a whole message with CRLF line ends (RFC 5322)."""
-        assert self.host is not None, "deliver() needs an entered connection"
-        options: list[str] = []
-        if not letter.isascii():
-            if not self.host.has_extn("smtputf8"):
-                return Outcome(
-                    Result.REFUSED, 553, "The mail server takes no address beyond ASCII (RFC 6531)", reason="address"
-                )
-            options = ["SMTPUTF8", "BODY=8BITMIME"]
-        left_whole = False
-        try:
-            self._wait_at_most(self._timeout)
-            code, reply = self.host.mail(sender, options)
-            if code != 250:
-                return self._end_letter(sort_answer(Stage.SENDER, code, reply))
-            code, reply = self.host.rcpt(to)
-            if code not in (250, 251):
-                return self._end_letter(sort_answer(Stage.RECIPIENT, code, reply))
-            code, reply = self.host.docmd("DATA")
-            if code != 354:
-                return self._end_letter(sort_answer(Stage.CONTENT, code, reply))
-            self.host.send(stuff_dots(letter))
-            left_whole = True
-            self._wait_at_most(self._final_timeout)
-            code, reply = self.host.getreply()
-            if code == 421:
-                self.alive = False
-            return sort_answer(Stage.CONTENT, code, reply)
-        except (OSError, smtplib.SMTPException) as error:
-            self.alive = False
-            return Outcome(Result.UNCERTAIN if left_whole else Result.BROKEN, None, clean_reply(str(error)))
-
-    def _wait_at_most(self, seconds: float) -> None:
-        if self.host is not None and self.host.sock is not None:
-            self.host.sock.settimeout(seconds)
-
-    def _end_letter(self, outcome: Outcome) -> Outcome:
-        """Make the connection ready for the next letter after one that didn't go."""
-        assert self.host is not None
-        if (
-            outcome.code == 421
-        ):  # The server is closing the channel (RFC 5321 section 3.8); it says nothing of this letter.
-            self.alive = False
-            return Outcome(Result.BROKEN, outcome.code, outcome.reply)
-        try:
-            self.alive = self.host.rset()[0] == 250
-        except (OSError, smtplib.SMTPException):
-            self.alive = False
-        return outcome
+        return deliver_one(self, Outgoing(0, sender, to, letter))
 
     def send(self, message: flask_mail.Message, envelope_from: str | tuple[str, str] | None = None) -> None:
         """Flask-Mail's front door, for a single message. Raises NotNow, Misconfigured or BadHeaderError."""
@@ -169,12 +139,16 @@ def _close(host: smtplib.SMTP | None) -> None:
         host.close()
 
 
-def stuff_dots(letter: bytes) -> bytes:
-    """The letter as it follows DATA: dots at line starts doubled, the final dot added (RFC 5321 section 4.5.2)."""
-    stuffed = letter.replace(b"\r\n.", b"\r\n..")
-    if stuffed.startswith(b"."):
-        stuffed = b"." + stuffed
-    return stuffed + (b".\r\n" if stuffed.endswith(b"\r\n") else b"\r\n.\r\n")
+def deliver_one(wire: Wire, one: Outgoing) -> Outcome:
+    """Send a single letter over a wire; gives its outcome."""
+    waiting = [one]
+    outcomes: list[Outcome] = []
+    wire.send_all(
+        lambda _wait: waiting.pop() if waiting else None,
+        leaving=lambda _one: None,
+        done=lambda _one, outcome: outcomes.append(outcome),
+    )
+    return outcomes[0]
 
 
 class SMTPTransport:
@@ -201,7 +175,7 @@ class MemoryTransport:
     """A mail server in memory, for tests and rehearsals. `answers` maps a recipient to what it is told, in order."""
 
     accepted: list[KeptLetter] = field(default_factory=list)
-    answers: dict[str, list[Outcome | Exception]] = field(default_factory=dict)
+    answers: dict[str, list[Outcome | BaseException]] = field(default_factory=dict)
     alive: bool = True
 
     def open(self) -> Self:
@@ -218,11 +192,16 @@ class MemoryTransport:
     def __exit__(self, *_: object) -> None:
         return None
 
-    def deliver(self, *, sender: str, to: str, letter: bytes) -> Outcome:
-        waiting = self.answers.get(to)
-        answer = waiting.pop(0) if waiting else Outcome(Result.ACCEPTED, 250, "2.0.0 Ok")
-        if isinstance(answer, Exception):
-            raise answer
-        if answer.result is Result.ACCEPTED:
-            self.accepted.append(KeptLetter(sender, to, letter))
-        return answer
+    def send_all(
+        self, take: Take, *, leaving: Callable[[Outgoing], None], done: Callable[[Outgoing, Outcome], None]
+    ) -> None:
+        while self.alive and (one := take(True)) is not None:
+            waiting = self.answers.get(one.to)
+            answer = waiting.pop(0) if waiting else Outcome(Result.ACCEPTED, 250, "2.0.0 Ok")
+            leaving(one)
+            if isinstance(answer, BaseException):
+                raise answer
+            if answer.result is Result.ACCEPTED:
+                self.accepted.append(KeptLetter(one.sender, one.to, one.letter))
+            self.alive = answer.result not in (Result.BROKEN, Result.UNCERTAIN)
+            done(one, answer)

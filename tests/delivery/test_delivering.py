@@ -3,6 +3,8 @@
 import datetime as dt
 import email
 import email.policy
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -11,8 +13,9 @@ from sqlalchemy.orm import Session
 
 from newsroom.delivery import ledger
 from newsroom.delivery.answers import Misconfigured, NotNow, Outcome, Result
+from newsroom.delivery.journal import Journal
 from newsroom.delivery.models import Batch, Delivery, Edition, Mailing
-from newsroom.delivery.sending import send_batch, tick
+from newsroom.delivery.sending import recover, send_batch, tick
 from newsroom.delivery.transport import MemoryTransport
 from newsroom.engine.rules import rules_of
 from newsroom.news import publishing
@@ -323,57 +326,88 @@ def test_a_letter_whose_answer_is_lost_again_and_again_is_held_in_the_end(
     assert states(session) == {"ana@example.org": "uncertain"}
 
 
-def test_what_a_dead_worker_was_sending_is_uncertain_and_taken_over(
+def die(app: Flask, session: Session, post: MemoryTransport) -> Journal:
+    """Send with a worker that dies of the first exception that the post raises; gives what it leaves behind."""
+    journal = Journal(Path(app.instance_path) / "journals", "dead")
+    rules = rules_of(app)
+    with app.app_context():
+        tick(session, rules, now=NOON)
+        batch = session.scalars(sa.select(Batch)).one()
+        with pytest.raises(KeyboardInterrupt):
+            send_batch(session, rules, post, batch.id, journal=journal, clock=fixed(NOON))
+    session.rollback()
+    return journal
+
+
+def test_what_a_dead_worker_had_done_is_settled_from_its_journal(
+    app: Flask, session: Session, post: MemoryTransport
+) -> None:
+    for name in ("ana", "bo", "cia"):
+        make_subscriber(session, f"{name}@example.org", "stod")
+    make_item(session, "stod")
+    post.answers["bo@example.org"] = [KeyboardInterrupt()]  # It dies with this letter on the wire.
+    journal = die(app, session, post)
+    assert set(states(session).values()) == {"waiting"}
+
+    deliver_everything(app, session, post, now=NOON + MINUTE)
+    assert [letter.to for letter in post.accepted] == ["ana@example.org"]  # Its lease runs, and its lock is held.
+    journal.abandon()
+    assert recover(session, Path(app.instance_path) / "journals", now=NOON + MINUTE) == 1
+    assert states(session) == {
+        "ana@example.org": "accepted",
+        "bo@example.org": "uncertain",
+        "cia@example.org": "waiting",
+    }
+
+    deliver_everything(app, session, post, now=NOON + MINUTE)
+    assert [letter.to for letter in post.accepted] == ["ana@example.org", "bo@example.org", "cia@example.org"]
+    assert recover(session, Path(app.instance_path) / "journals", now=NOON + MINUTE) == 0
+
+
+def test_a_batch_whose_worker_is_lost_with_its_machine_is_free_after_the_lease(
     app: Flask, session: Session, post: MemoryTransport
 ) -> None:
     make_subscriber(session, "ana@example.org", "stod")
-    make_subscriber(session, "bo@example.org", "stod")
+    make_item(session, "stod")
+    post.answers["ana@example.org"] = [KeyboardInterrupt()]
+    journal = die(app, session, post)
+    journal.close()  # Nobody will ever read it.
+
+    lease = rules_of(app).lease
+    deliver_everything(app, session, post, now=NOON + lease - MINUTE)
+    assert post.accepted == []
+    deliver_everything(app, session, post, now=NOON + lease)
+    assert [letter.to for letter in post.accepted] == ["ana@example.org"]
+
+
+def test_a_worker_that_stood_still_beyond_its_lease_sends_nothing_more(
+    app: Flask, session: Session, post: MemoryTransport, tmp_path: Path
+) -> None:
+    for name in ("ana", "bo"):
+        make_subscriber(session, f"{name}@example.org", "stod")
     make_item(session, "stod")
     rules = rules_of(app)
-    with app.app_context():
+    with app.app_context(), closing(Journal(tmp_path, "slow")) as journal:
         tick(session, rules, now=NOON)
-    batch = session.scalars(sa.select(Batch)).one()
-    claim = ledger.claim(session, batch.id, worker="dead", now=NOON, lease=rules.lease)
-    assert claim is not None
-    first = ledger.due_deliveries(session, batch.id, now=NOON, resend=True)[0]
-    assert ledger.begin(session, claim, first.delivery_id, now=NOON, resend=True)
-    session.commit()
+        batch_id = session.scalars(sa.select(Batch.id)).one()
+        send_batch(session, rules, post, batch_id, journal=journal, clock=lambda: NOON + HOUR * len(post.accepted))
 
-    deliver_everything(app, session, post, now=NOON + MINUTE)
-    assert post.accepted == []  # The lease still runs.
-    deliver_everything(app, session, post, now=NOON + rules.lease)
-
-    assert sorted(letter.to for letter in post.accepted) == ["ana@example.org", "bo@example.org"]
+    assert [letter.to for letter in post.accepted] == ["ana@example.org"]
+    assert states(session) == {"ana@example.org": "accepted", "bo@example.org": "waiting"}
 
 
-def test_a_worker_that_lost_its_lease_sends_nothing_more(app: Flask, session: Session, post: MemoryTransport) -> None:
+def test_two_workers_on_one_batch_send_each_letter_once(
+    app: Flask, session: Session, post: MemoryTransport, tmp_path: Path
+) -> None:
     make_subscriber(session, "ana@example.org", "stod")
     make_item(session, "stod")
     rules = rules_of(app)
-    with app.app_context():
+    with app.app_context(), closing(Journal(tmp_path, "second")) as journal:
         tick(session, rules, now=NOON)
-    batch = session.scalars(sa.select(Batch)).one()
-    old = ledger.claim(session, batch.id, worker="slow", now=NOON, lease=rules.lease)
-    assert old is not None
-    later = NOON + rules.lease
-    assert ledger.claim(session, batch.id, worker="quick", now=later, lease=rules.lease) is not None
-
-    due = ledger.due_deliveries(session, batch.id, now=later, resend=True)
-    with pytest.raises(ledger.LeaseLost):
-        ledger.begin(session, old, due[0].delivery_id, now=later, resend=True)
-
-
-def test_two_workers_on_one_batch_send_each_letter_once(app: Flask, session: Session, post: MemoryTransport) -> None:
-    make_subscriber(session, "ana@example.org", "stod")
-    make_item(session, "stod")
-    rules = rules_of(app)
-    with app.app_context():
-        tick(session, rules, now=NOON)
-    batch = session.scalars(sa.select(Batch)).one()
-
-    assert ledger.claim(session, batch.id, worker="first", now=NOON, lease=rules.lease) is not None
-    session.commit()
-    assert send_batch(session, rules, post, batch.id, worker="second", clock=fixed(NOON)) is False
+        batch = session.scalars(sa.select(Batch)).one()
+        assert ledger.claim(session, batch.id, worker="first", now=NOON, lease=rules.lease) is not None
+        session.commit()
+        assert send_batch(session, rules, post, batch.id, journal=journal, clock=fixed(NOON)) is False
     assert post.accepted == []
 
 

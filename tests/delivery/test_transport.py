@@ -16,7 +16,8 @@ from flask import Flask
 
 from newsroom import create_app
 from newsroom.delivery.answers import Misconfigured, NotNow, Result
-from newsroom.delivery.transport import Connection, SMTPTransport, stuff_dots
+from newsroom.delivery.pipelining import stuff_dots
+from newsroom.delivery.transport import Connection, SMTPTransport
 from tests.conftest import settings
 from tests.smtp_server import RoughServer
 
