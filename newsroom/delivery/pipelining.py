@@ -42,6 +42,7 @@ class MailSession:
         self, sock: socket.socket, *, pipelining: bool, smtputf8: bool, timeout: float, final_timeout: float
     ) -> None:
         self.alive = True
+        self.answered = 0  # Letters that this session's server has said anything to.
         self._socket = sock
         self._pipelining = pipelining
         self._smtputf8 = smtputf8
@@ -85,6 +86,7 @@ class MailSession:
                 if following is not None:
                     done(following, Outcome(Result.BROKEN, None, outcome.reply))
                 return
+            self.answered += 1
             done(current, outcome)
             current = following or self._take(take, True, done)
 

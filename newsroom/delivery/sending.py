@@ -19,7 +19,7 @@ from newsroom.delivery.answers import Misconfigured, NotNow, Outcome, Result, re
 from newsroom.delivery.journal import Journal, dead_journals
 from newsroom.delivery.models import Edition, Mailing
 from newsroom.delivery.pipelining import Outgoing
-from newsroom.delivery.transport import Transport
+from newsroom.delivery.transport import Transport, Wire
 from newsroom.subscribers.addresses import envelope_address
 from newsroom.subscribers.signup import make_link_token
 
@@ -141,10 +141,10 @@ def send_batch(
         run.load()
         while problem is None and run.has_more():
             with transport.open() as wire:
-                run.answered = 0
+                run.wire = wire
                 wire.send_all(run.take, leaving=run.leave, done=run.settle)
                 problem = run.problem
-                if problem is None and not wire.alive and not run.answered:
+                if problem is None and not wire.alive and not wire.answered:
                     problem = f"The mail server broke off: {run.last_words}"
     except (NotNow, Misconfigured) as error:
         problem = str(error)
@@ -194,7 +194,7 @@ class _Run:
         self._forms: dict[int, tuple[str, composing.Form]] = {}
         self._lease_until = clock() + rules.lease
         self._lapsed = False
-        self.answered = 0
+        self.wire: Wire | None = None
         self.problem: str | None = None
         self.last_words = ""
 
@@ -248,13 +248,11 @@ class _Run:
     def settle(self, one: Outgoing, outcome: Outcome) -> None:
         """An outcome has come."""
         due = self._by_id.pop(one.key)
-        if outcome.result is Result.BROKEN and self.answered:
-            self._group.appendleft(due)
-            return
         if outcome.result is Result.BROKEN:
+            if self.wire is not None and self.wire.answered:
+                self._group.appendleft(due)
+                return
             outcome = replace(outcome, result=Result.LATER)
-        elif outcome.result is not Result.UNCERTAIN:
-            self.answered += 1
         self._outcomes[one.key] = outcome
         self._journal.done(one.key, outcome)
         self.last_words = f"{outcome.code or ''} {outcome.reply}".strip()

@@ -6,8 +6,8 @@ happens afterwards.
 
 import smtplib
 import ssl
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
@@ -19,10 +19,16 @@ from newsroom.delivery.pipelining import MailSession, Outgoing, Take
 
 
 class Wire(Protocol):
-    """An open way to a mail server. `alive` turns false when it has to be opened anew."""
+    """An open way to a mail server. `alive` turns false when it has to be opened anew.
+
+    `answered` counts the letters that the server has said anything to since it was opened.
+    """
 
     @property
     def alive(self) -> bool: ...
+
+    @property
+    def answered(self) -> int: ...
 
     def send_all(
         self, take: Take, *, leaving: Callable[[Outgoing], None], done: Callable[[Outgoing, Outcome], None]
@@ -56,6 +62,11 @@ class Connection(flask_mail.Connection):
         """Whether the next letter can go over this connection."""
         return self._talk is not None and self._talk.alive
 
+    @property
+    def answered(self) -> int:
+        """How many letters the server has said anything to."""
+        return self._talk.answered if self._talk is not None else 0
+
     def __enter__(self) -> Self:
         self.host = self.configure_host()
         assert self.host.sock is not None
@@ -77,7 +88,8 @@ class Connection(flask_mail.Connection):
     def configure_host(self) -> smtplib.SMTP:
         """Connect, begin TLS with the certificate checked, log in. Raises NotNow or Misconfigured."""
         place = f"{self.mail.server}:{self.mail.port}"
-        context = ssl.create_default_context(cafile=self._ca_file)
+        secured = self.mail.use_ssl or self.mail.use_tls
+        context = ssl.create_default_context(cafile=self._ca_file) if secured else None
         host: smtplib.SMTP | None = None
         try:
             if self.mail.use_ssl:
@@ -152,13 +164,38 @@ def deliver_one(wire: Wire, one: Outgoing) -> Outcome:
 
 
 class SMTPTransport:
-    """Letters over SMTP, as Flask-Mail's configuration says."""
+    """Letters over SMTP, as Flask-Mail's configuration says. Not shared between threads.
+
+    A connection that is still good stays open for the next batch, until `close`.
+    """
 
     def __init__(self, app: Flask) -> None:
         self._app = app
+        self._kept: Connection | None = None
 
-    def open(self) -> Connection:
+    def connect(self) -> Connection:
+        """A connection of the caller's own, to be entered."""
         return Connection(self._app.extensions["mail"], config=self._app.config)
+
+    @contextmanager
+    def open(self) -> Iterator[Connection]:
+        """The kept connection where there is one, otherwise a new one."""
+        connection, self._kept = self._kept or self.connect().__enter__(), None
+        try:
+            yield connection
+        except BaseException:
+            connection.__exit__()
+            raise
+        if connection.alive:
+            self._kept = connection
+        else:
+            connection.__exit__()
+
+    def close(self) -> None:
+        """Say good-bye on the kept connection."""
+        if self._kept is not None:
+            self._kept.__exit__()
+            self._kept = None
 
 
 @dataclass(frozen=True)
@@ -177,12 +214,13 @@ class MemoryTransport:
     accepted: list[KeptLetter] = field(default_factory=list)
     answers: dict[str, list[Outcome | BaseException]] = field(default_factory=dict)
     alive: bool = True
+    answered: int = 0
 
     def open(self) -> Self:
         return self
 
     def __enter__(self) -> Self:
-        self.alive = True
+        self.alive, self.answered = True, 0
         if self.answers.get("connect"):
             answer = self.answers["connect"].pop(0)
             if isinstance(answer, Exception):
@@ -204,4 +242,5 @@ class MemoryTransport:
             if answer.result is Result.ACCEPTED:
                 self.accepted.append(KeptLetter(one.sender, one.to, one.letter))
             self.alive = answer.result not in (Result.BROKEN, Result.UNCERTAIN)
+            self.answered += self.alive
             done(one, answer)

@@ -39,7 +39,6 @@ class EmbeddedEngine:
     def __init__(self, app: Flask) -> None:
         self._app = app
         self._rules = rules_of(app)
-        self._transport = SMTPTransport(app)
         self._pause: float = app.config["ENGINE_PAUSE_SECONDS"]
         self._senders: int = app.config["ENGINE_SENDERS"]
         self._name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
@@ -83,22 +82,25 @@ class EmbeddedEngine:
         tick(session, self._rules, now=clock.now())
 
     def _send_for_ever(self, number: int, lanes: list[int] | None) -> None:
+        transport = SMTPTransport(self._app)
         for life in itertools.count():
             journal = Journal(self._journals, f"{self._name}:{number}:{life}")
             while not self._stopping.is_set():
-                found = self._guard(partial(self._send_one, journal, lanes))
+                found = self._guard(partial(self._send_one, journal, transport, lanes))
                 if found is None:
                     journal.abandon()  # What it says is settled by the next look, as if this worker had died.
                     break
                 if not found:
+                    transport.close()  # An idle connection would be closed by the server sooner or later.
                     with self._bell:
                         if not self._stopping.is_set():
                             self._bell.wait(self._pause)
             else:
                 journal.close()
+                transport.close()
                 return
 
-    def _send_one(self, journal: Journal, lanes: list[int] | None) -> bool:
+    def _send_one(self, journal: Journal, transport: SMTPTransport, lanes: list[int] | None) -> bool:
         session = db.session()
         with reading():
             due = ledger.due_batches(session, now=clock.now(), lanes=lanes)
@@ -107,7 +109,7 @@ class EmbeddedEngine:
             send_batch(
                 session,
                 self._rules,
-                self._transport,
+                transport,
                 batch_id,
                 journal=journal,
                 clock=clock.now,

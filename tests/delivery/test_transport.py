@@ -33,7 +33,7 @@ def dial(tmp_path: Path) -> Dial:
     def make(server: RoughServer, **changes: object) -> Connection:
         values = {"SMTP_TIMEOUT_SECONDS": 1, "SMTP_FINAL_TIMEOUT_SECONDS": 1, **changes}
         app = create_app(settings(tmp_path, MAIL_SERVER="127.0.0.1", MAIL_PORT=server.port, **values))
-        return SMTPTransport(app).open()
+        return SMTPTransport(app).connect()
 
     return make
 
