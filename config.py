@@ -153,7 +153,7 @@ SETTINGS = [
     # The engine.
     Setting("ENGINE_SENDERS", _whole(1, 64), "how many connections may carry news at once, 1 to 64", 2),
     Setting("ENGINE_PAUSE_SECONDS", _whole(1, 60), "seconds between looks for work, 1 to 60", 1),
-    Setting("BATCH_LEASE_SECONDS", _whole(10, 86400), "seconds until a silent worker's batch is taken over", 900),
+    Setting("BATCH_LEASE_SECONDS", _whole(10, 86400), "seconds until a silent worker's batch is taken over", 120),
     Setting("BATCH_SIZE", _whole(1, 10000), "letters in a batch, 1 to 10000", 500),
     Setting("UNCERTAIN_LETTERS", _one_of("resend", "hold"), "'resend' or 'hold'", "resend"),
     # The doors.

@@ -57,7 +57,7 @@ class Sink:
 
     def __init__(self, *options: str) -> None:
         self.port = free_port()
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 — it lives as long as the sink.
         user = ["-u", "nobody"] if os.geteuid() == 0 else []
         command = [need("smtp-sink", "postfix"), *user, "-c", *options, f"127.0.0.1:{self.port}", "1000"]
         self._process = subprocess.Popen(command, stdout=self._log, stderr=subprocess.STDOUT)
@@ -118,7 +118,8 @@ def fill(app: Flask, count: int) -> None:
         topic_id = topics.find_topics(session, ["stod"])[0].id
         for start in range(0, count, 10_000):
             names = [f"r{number}@example.org" for number in range(start, min(count, start + 10_000))]
-            people = [{"address": n, "address_key": n, "created_at": now, "confirmed_at": now, "language": "sv"} for n in names]
+            same = {"created_at": now, "confirmed_at": now, "language": "sv"}
+            people = [{"address": name, "address_key": name, **same} for name in names]
             session.execute(sa.insert(Subscriber), people)
         one = {"topic_id": topic_id, "frequency": "direct", "source": "bench", "began_at": now}
         ids = list(session.scalars(sa.select(Subscriber.id)))

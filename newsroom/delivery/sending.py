@@ -35,7 +35,7 @@ class Rules:
     stationery: composing.Stationery
     keys: tuple[str, ...]
     batch_size: int = 500
-    lease: dt.timedelta = dt.timedelta(minutes=15)
+    lease: dt.timedelta = dt.timedelta(minutes=2)
     resend: bool = True  # Whether a letter whose answer was lost goes again, under the same Message-ID.
 
 
@@ -216,8 +216,13 @@ class _Run:
             if not wait or not self._due or self.problem or self._should_stop():
                 return None
             self._next_group()
-        if self._clock() >= self._lease_until:
+        now = self._clock()
+        if now >= self._lease_until:
             self._lapsed = True  # This process stood still for long, and the batch may be another's by now.
+        elif now >= self._lease_until - self._rules.lease * 2 / 3:
+            ledger.renew(self._session, self._claim, now=now, lease=self._rules.lease)
+            self._session.commit()
+            self._lease_until = now + self._rules.lease
         if self._should_stop() or self.problem or self._lapsed:
             return None
         one = self._group.popleft()

@@ -119,7 +119,7 @@ class EmbeddedEngine:
         )
 
     def _guard(self, work: Callable[[], T]) -> T | None:
-        """Do one piece of work in a context of its own. No error ends the thread: it gives None, and work is found again."""
+        """Do one piece of work in a context of its own. No error ends the thread: it gives None."""
         try:
             with self._app.app_context():
                 return work()

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from email import message_from_bytes
 from pathlib import Path
 
@@ -31,8 +31,25 @@ KILLS = 20
 SENDERS = 2
 
 
-def start_engine(app: Flask, port: int) -> subprocess.Popen[bytes]:
-    """An engine on the test's database."""
+StartEngine = Callable[[int], subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def start_engine(app: Flask) -> Iterator[StartEngine]:
+    """Starts engines on the test's database, for a mail server's port; none outlives the test."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(port: int) -> subprocess.Popen[bytes]:
+        started.append(run_engine(app, port))
+        return started[-1]
+
+    yield start
+    for engine in started:
+        engine.kill()
+        engine.wait()
+
+
+def run_engine(app: Flask, port: int) -> subprocess.Popen[bytes]:
     environ = os.environ | {
         "NEWSROOM_INSTANCE_PATH": app.instance_path,
         "NEWSROOM_SECRET_KEY": app.config["SECRET_KEY"],
@@ -87,7 +104,7 @@ def is_done(session: Session) -> bool:
 @pytest.mark.slow
 @pytest.mark.xdist_group("load")
 def test_killed_twenty_times_nobody_is_missing_and_doubles_are_only_what_was_on_the_wires(
-    app: Flask, session: Session, tmp_path: Path
+    app: Flask, session: Session, start_engine: StartEngine
 ) -> None:
     fill(session, SUBSCRIBERS)
     make_item(session, "stod", published_at=clock.now() - dt.timedelta(seconds=1))
@@ -96,14 +113,14 @@ def test_killed_twenty_times_nobody_is_missing_and_doubles_are_only_what_was_on_
 
     with RoughServer() as server:
         for kill in range(KILLS):
-            engine = start_engine(app, server.port)
+            engine = start_engine(server.port)
             goal = (kill + 1) * 900 + chance.randrange(600)
             wait_for(lambda goal=goal: len(server.taken) >= goal, seconds=60)  # type: ignore[misc]
             time.sleep(chance.random() / 50)
             engine.send_signal(signal.SIGKILL)
             engine.wait()
         assert not is_done(session)
-        engine = start_engine(app, server.port)
+        engine = start_engine(server.port)
         wait_for(lambda: is_done(session), seconds=120)
         engine.terminate()
         assert engine.wait(20) == 0
@@ -122,7 +139,7 @@ def test_killed_twenty_times_nobody_is_missing_and_doubles_are_only_what_was_on_
 @pytest.mark.slow
 @pytest.mark.xdist_group("load")
 def test_killed_after_the_letter_left_and_before_the_answer_leaves_an_uncertain_letter_that_is_not_forgotten(
-    app: Flask, session: Session
+    app: Flask, session: Session, start_engine: StartEngine
 ) -> None:
     fill(session, 1)
     make_item(session, "stod", published_at=clock.now() - dt.timedelta(seconds=1))
@@ -130,7 +147,7 @@ def test_killed_after_the_letter_left_and_before_the_answer_leaves_an_uncertain_
 
     caught: list[Taken] = []
     with RoughServer(silent_at="dot", on_letter=caught.append) as server:
-        engine = start_engine(app, server.port)
+        engine = start_engine(server.port)
         wait_for(lambda: len(caught) == 1, seconds=30)
         engine.send_signal(signal.SIGKILL)
         engine.wait()
@@ -140,7 +157,7 @@ def test_killed_after_the_letter_left_and_before_the_answer_leaves_an_uncertain_
         assert recover(session, Path(app.instance_path) / "journals", now=clock.now()) == SENDERS + 1
     assert _state(session) == "uncertain"
     with RoughServer() as server:
-        engine = start_engine(app, server.port)
+        engine = start_engine(server.port)
         wait_for(lambda: _state(session) == "accepted", seconds=30)
         engine.terminate()
         engine.wait(20)
@@ -153,13 +170,15 @@ def _state(session: Session) -> str | None:
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("load")
-def test_a_confirmation_overtakes_a_mailing_that_occupies_every_other_connection(app: Flask, session: Session) -> None:
+def test_a_confirmation_overtakes_a_mailing_that_occupies_every_other_connection(
+    app: Flask, session: Session, start_engine: StartEngine
+) -> None:
     fill(session, 300)
     make_item(session, "stod", published_at=clock.now() - dt.timedelta(seconds=1))
     session.commit()
 
     with RoughServer(delay=0.01) as server:
-        engine = start_engine(app, server.port)
+        engine = start_engine(server.port)
         wait_for(lambda: len(server.taken) > 10, seconds=30)
         make_signup(session, "late@example.org", "stod", now=clock.now())
         session.commit()
@@ -173,14 +192,14 @@ def test_a_confirmation_overtakes_a_mailing_that_occupies_every_other_connection
 @pytest.mark.slow
 @pytest.mark.xdist_group("load")
 def test_two_engines_on_one_database_share_the_work_and_each_takes_over_when_the_other_dies(
-    app: Flask, session: Session
+    app: Flask, session: Session, start_engine: StartEngine
 ) -> None:
     fill(session, 600)
     make_item(session, "stod", published_at=clock.now() - dt.timedelta(seconds=1))
     session.commit()
 
     with RoughServer(delay=0.002) as server:
-        first, second = start_engine(app, server.port), start_engine(app, server.port)
+        first, second = start_engine(server.port), start_engine(server.port)
         wait_for(lambda: len(server.taken) > 100, seconds=30)
         first.send_signal(signal.SIGKILL)
         first.wait()
