@@ -1,4 +1,4 @@
-"""`newsroom up` as a process: it starts, says what stands in its way in one line, and stops without leaving anything."""
+"""`newsroom up` as a process: it starts, says in one line what stands in its way, and stops without a trace."""
 
 import os
 import signal
