@@ -6,6 +6,7 @@ what the text said, so signs that Markdown would take for its own are escaped.
 
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from newsroom.news.writing import ItemText
 
@@ -97,16 +98,18 @@ def _unwrap(lines: list[_Line]) -> list[_Line]:
     width = max((line.length for line in lines if " " in line.text), default=0)
     if not 50 <= width <= 100:
         return lines
-    joined = lines[:1]
+    groups = [lines[:1]]
     broken = False
-    for line in lines[1:]:
-        full = joined[-1].length + 1 + len(line.text.split()[0]) > width
+    for before, line in pairwise(lines):
+        full = before.length + 1 + len(line.text.split(" ", 1)[0]) > width
         if full and not line.after_gap and _sort_line(line.text)[0] == "paragraph":
-            broken = broken or (joined[-1].text[-1] not in ".:!?" and line.text[0].islower())
-            joined[-1] = _Line(f"{joined[-1].text} {line.text}", line.length, joined[-1].after_gap)
+            broken = broken or (before.text[-1] not in ".:!?" and line.text[0].islower())
+            groups[-1].append(line)
         else:
-            joined.append(line)
-    return joined if broken else lines
+            groups.append([line])
+    if not broken:
+        return lines
+    return [_Line(" ".join(line.text for line in group), group[-1].length, group[0].after_gap) for group in groups]
 
 
 def _find_blocks(lines: list[_Line]) -> list[_Block]:
@@ -161,7 +164,7 @@ def _join_numbers(blocks: list[_Block]) -> list[_Block]:
     at = 0
     while at < len(blocks):
         counted: list[tuple[int, str]] = []
-        for block in blocks[at:]:
+        for block in islice(blocks, at, None):
             found = _NUMBER.match(block.lines[0]) if block.kind == "number" else None
             if found is None or (counted and int(found[1]) != counted[-1][0] + 1):
                 break
