@@ -6,6 +6,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -299,6 +300,21 @@ def run_python(code: str, instance: Path, **given: str) -> subprocess.CompletedP
     return subprocess.run(
         [sys.executable, "-c", code], env=environ, cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False
     )
+
+
+def test_whoever_starts_at_the_same_moment_agrees_on_the_secret(tmp_path: Path) -> None:
+    together = Barrier(4)
+
+    def start(instance: Path) -> str:
+        together.wait()
+        return str(read(instance)["SECRET_KEY"])
+
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(50):
+            instance = tmp_path / str(number)
+            said = set(pool.map(start, [instance] * 4))
+            assert said == {(instance / "secret_key").read_text()}
+            assert len(list(instance.iterdir())) == 1
 
 
 def test_processes_that_start_together_agree_on_the_secret(instance: Path) -> None:

@@ -160,23 +160,28 @@ def _join_dashes(blocks: list[_Block]) -> list[_Block]:
 
 def _join_numbers(blocks: list[_Block]) -> list[_Block]:
     """Decide what a line with a number before it is: several that count on are a list, all others paragraphs."""
-    done: list[_Block] = []
-    at = 0
-    while at < len(blocks):
-        counted: list[tuple[int, str]] = []
-        for block in islice(blocks, at, None):
-            found = _NUMBER.match(block.lines[0]) if block.kind == "number" else None
-            if found is None or (counted and int(found[1]) != counted[-1][0] + 1):
-                break
-            counted.append((int(found[1]), block.lines[0][found.end() :]))
-        if len(counted) > 1:
-            done.append(_Block("numbers", [text for _number, text in counted], first=counted[0][0]))
-        elif counted:
-            done.append(_Block("paragraph", blocks[at].lines, blocks[at].after_gap))
+    runs: list[list[_Block]] = []
+    for block in blocks:
+        number = _number_of(block)
+        if number and runs and _number_of(runs[-1][-1]) == number - 1:
+            runs[-1].append(block)
         else:
-            done.append(blocks[at])
-        at += max(1, len(counted))
+            runs.append([block])
+    done: list[_Block] = []
+    for run in runs:
+        first = _number_of(run[0])
+        if first is None:
+            done += run
+        elif len(run) == 1:
+            done.append(_Block("paragraph", run[0].lines, run[0].after_gap))
+        else:
+            done.append(_Block("numbers", [_NUMBER.sub("", block.lines[0], count=1) for block in run], first=first))
     return done
+
+
+def _number_of(block: _Block) -> int | None:
+    found = _NUMBER.match(block.lines[0]) if block.kind == "number" else None
+    return int(found[1]) if found else None
 
 
 def _write_markdown(blocks: list[_Block]) -> str:
@@ -214,4 +219,4 @@ def _escape(text: str) -> str:
 
 
 def _escape_signs(text: str) -> str:
-    return re.sub(r"[\\`*\[\]]|<(?=\S)|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;)", r"\\\g<0>", text)
+    return re.sub(r"[\\`*\[\]]|<(?=\S)|_(?![^\W_])|&(?=#?\w+;)", r"\\\g<0>", text)

@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from newsroom.extensions import db
+from newsroom.public.frame import SAFE_METHODS
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +35,11 @@ def _texts(code: int) -> tuple[str, str]:
         429: (_("Too many attempts"), _("Wait a minute, then try again.")),
         503: (
             _("We can't save right now"),
-            _("Reading works, but nothing can be saved at the moment. Please try again in a while."),
+            _("Nothing has been saved. Please try again in a while."),
         ),
     }
+    if code == 503 and request.method in SAFE_METHODS:
+        return _("We can't show this right now"), _("Our database doesn't answer. Please try again in a while.")
     crash = (_("Something went wrong here"), _("It is our fault, and it has been noted. Please try again in a while."))
     return texts.get(code, crash if code >= 500 else texts[400])
 

@@ -552,6 +552,30 @@ def test_a_read_only_database_keeps_the_text_and_says_so(
 
 
 @on_sqlite
+def test_a_save_that_waits_too_long_for_another_writer_keeps_the_text(session: Session, eva: FlaskClient) -> None:
+    form = find_form(read_page(eva.get("/desk/items/new")), "headline")
+    with eva.application.app_context():
+        sa.event.listen(db.engine, "checkout", lambda driver, *_: driver.execute("PRAGMA busy_timeout = 100"))
+    session.execute(sa.update(Item).values(headline="Upptaget"))  # Holds SQLite's one write lock.
+
+    answer = eva.post("/desk/items/new", data=filled_in(form, **WORDS))
+
+    session.rollback()
+    page = read_page(answer)
+    assert (answer.status_code, typed_in(page)["body"]) == (503, WORDS["body"])
+    assert eva.post("/desk/items/new", data=filled_in(find_form(page, "headline"))).status_code == 303
+
+
+def test_a_database_that_does_not_answer_is_said_to_editors_too(logins: list[Login], tmp_path: Path) -> None:
+    missing = f"sqlite:///{tmp_path / 'no' / 'such.sqlite3'}"
+    editor = enter(create_app(settings(tmp_path, SQLALCHEMY_DATABASE_URI=missing)), logins[0])
+
+    for answer in (editor.get("/desk/"), editor.get("/desk/items/new"), editor.post("/desk/items/new", data=WORDS)):
+        assert answer.status_code == 503
+        read_page(answer)
+
+
+@on_sqlite
 def test_the_list_shows_the_newest_hundred(session: Session, eva: FlaskClient) -> None:
     now = clock.now()
     for number in range(105):

@@ -228,6 +228,7 @@ def test_the_compressed_bytes_are_the_same_under_a_tag_of_their_own(client: Flas
     assert "Content-Encoding" not in plain.headers
     assert zipped.headers["Content-Encoding"] == "gzip"
     assert gzip.decompress(zipped.data) == plain.data
+    assert zipped.data[4:8] == bytes(4), "the time of compressing stands in the bytes"
     assert zipped.headers["ETag"] != plain.headers["ETag"]
     assert zipped.headers["Vary"] == plain.headers["Vary"]
     assert int(zipped.headers["Content-Length"]) == len(zipped.data) < len(plain.data)

@@ -219,6 +219,11 @@ def test_a_numbered_list_keeps_its_numbers() -> None:
     assert body_of("3. Den tredje\n4. Den fjärde") == "3. Den tredje\n4. Den fjärde"
 
 
+def test_two_numbered_lists_in_a_row_stay_two() -> None:
+    page = markdown.to_html(body_of("1. Öppna.\n2. Stäng.", "1. Lås.\n2. Gå."))
+    assert re.findall("<(?:ol|li)[^>]*>", page) == ["<ol>", "<li>", "<li>"] * 2
+
+
 @pytest.mark.parametrize("line", ["24. december är det jul.", "3. Den tredje", "7) Den sjunde"])
 def test_a_number_that_stands_alone_is_a_word_like_others(line: str) -> None:
     assert words_shown(body_of(line)) == line.split()

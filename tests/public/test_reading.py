@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -452,3 +453,20 @@ def test_the_sign_of_life_says_how_long_letters_have_waited(client: FlaskClient)
 
     assert answer.json == {"status": "ok", "open_batches": 0, "oldest_waiting_seconds": 0}
     assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_a_database_that_does_not_answer_is_said_on_every_page(tmp_path: Path) -> None:
+    app = create_app(settings(tmp_path, SQLALCHEMY_DATABASE_URI=f"sqlite:///{tmp_path / 'no' / 'such.sqlite3'}"))
+    client = app.test_client()
+
+    for prefix, title in (("", "Sidan går inte att visa just nu"), ("/en", "We can't show this right now")):
+        for address in ("/", "/nyheter", "/nyheter/bron", "/amnen", "/prenumerera", "/avsluta/x/y"):
+            answer = client.get(prefix + address)
+            assert (answer.status_code, title_of(read_page(answer))) == (503, title)
+            assert answer.headers["Retry-After"] == "60"
+    for address in ("/prenumerera", "/avsluta/x/y"):
+        sent = client.post(address, data={"email": "ana@example.org", "topics": "stod", "frequency": "direct"})
+        assert (sent.status_code, title_of(read_page(sent))) == (503, "Det går inte att spara just nu")
+    assert client.get("/healthz").status_code == 503
+    assert client.get("/static/icon.svg", buffered=True).status_code == 200
+    assert client.get("/finns-inte").status_code == 404
