@@ -6,7 +6,7 @@ UV := $(shell command -v uv 2>/dev/null)
 BIN := .venv/bin
 PARALLEL ?= $(shell nproc)
 
-.PHONY: run test check looks lock vendor clean
+.PHONY: run test check bench looks lock vendor clean
 
 run: .venv/.run  ## Start the site, the delivery engine and the catching mailbox.
 	@exec $(BIN)/newsroom up
@@ -20,6 +20,9 @@ check: .venv/.test  ## Style and types.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python tools/vendor.py --check
+
+bench: .venv/.test  ## Measure what we claim about speed; needs Postfix's smtp-sink and smtp-source.
+	@for one in bench/starting.py bench/sending.py; do $(BIN)/python $$one || exit 1; done
 
 looks: .venv/.test  ## Take the screenshots in docs/looks/.
 	@tools/ensure-browser

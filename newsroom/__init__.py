@@ -23,6 +23,7 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
     )
     app.config.from_mapping(
         MAIL_SUPPRESS_SEND=False,
+        SQLALCHEMY_ENGINE_OPTIONS={"hide_parameters": True},  # Logs carry ids, never addresses.
         MAX_CONTENT_LENGTH=16 * 1024 * 1024,
         MAX_FORM_MEMORY_SIZE=16 * 1024 * 1024,
         SESSION_COOKIE_NAME="newsroom_desk",

@@ -22,6 +22,7 @@ from flask_security import Security
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
 from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, registry
 
 TOKEN_LENGTH = 22
@@ -110,6 +111,13 @@ def init_database(app: Flask) -> None:
         sa.event.listen(engine, "begin", _begin_sqlite)
     else:
         sa.event.listen(engine, "begin", _begin_postgresql)
+
+
+def describe_failure(error: DBAPIError) -> str:
+    """A database's failure for a log: its words, or only its kind where the words may hold somebody's data."""
+    if isinstance(error, OperationalError):
+        return " ".join(str(error.orig).split())
+    return type(error.orig).__name__
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:

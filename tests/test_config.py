@@ -4,6 +4,7 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -302,6 +303,16 @@ def run_python(code: str, instance: Path, **given: str) -> subprocess.CompletedP
     )
 
 
+@pytest.fixture
+def _crowded() -> Iterator[None]:
+    """Threads take turns so often that they get in each other's way."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("_crowded")
 def test_whoever_starts_at_the_same_moment_agrees_on_the_secret(tmp_path: Path) -> None:
     together = Barrier(4)
 

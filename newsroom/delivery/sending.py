@@ -20,6 +20,7 @@ from newsroom.delivery.journal import Journal, dead_journals
 from newsroom.delivery.models import Edition, Mailing
 from newsroom.delivery.pipelining import Outgoing
 from newsroom.delivery.transport import Transport, Wire
+from newsroom.extensions import describe_failure
 from newsroom.subscribers.addresses import envelope_address
 from newsroom.subscribers.signup import make_link_token
 
@@ -63,7 +64,7 @@ def _try(session: Session, mailing_id: int, step: Callable[[int], object]) -> No
         session.commit()
     except DBAPIError as error:
         session.rollback()
-        log.warning("mailing %s waits for the next tick: %s", mailing_id, error.orig)
+        log.warning("mailing %s waits for the next tick: %s", mailing_id, describe_failure(error))
     except Exception as error:
         session.rollback()
         log.exception("mailing %s can't go on", mailing_id)

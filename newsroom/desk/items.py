@@ -15,7 +15,7 @@ from newsroom import clock
 from newsroom.delivery import ledger
 from newsroom.delivery.models import Mailing
 from newsroom.desk.login import LOGIN
-from newsroom.extensions import csrf, db, reading
+from newsroom.extensions import csrf, db, describe_failure, reading
 from newsroom.news import publishing, topics
 from newsroom.news.models import Item
 from newsroom.news.writing import BadText, ItemText, change_item, write_item
@@ -163,7 +163,7 @@ def _save(item_id: int | None) -> ResponseReturnValue:
         )
     except DBAPIError as error:
         code = 503
-        current_app.logger.error("an item could not be saved: %s", error.orig)
+        current_app.logger.error("an item could not be saved: %s", describe_failure(error))
         form.errors["form"] = _("We can't save right now. What you wrote is still here; try again in a while.")
     else:
         flash(_("Saved."), "success")

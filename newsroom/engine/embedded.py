@@ -26,7 +26,7 @@ from newsroom.delivery.models import Lane
 from newsroom.delivery.sending import recover, send_batch, tick
 from newsroom.delivery.transport import SMTPTransport
 from newsroom.engine.rules import rules_of
-from newsroom.extensions import db, reading
+from newsroom.extensions import db, describe_failure, reading
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +124,7 @@ class EmbeddedEngine:
             with self._app.app_context():
                 return work()
         except DBAPIError as error:
-            log.warning("the database doesn't answer as it should; trying again: %s", error.orig)
+            log.warning("the database doesn't answer as it should; trying again: %s", describe_failure(error))
         except Exception:
             log.exception("the engine met an error; trying again")
         self._stopping.wait(self._pause)

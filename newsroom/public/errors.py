@@ -8,7 +8,7 @@ from flask_babel import gettext as _
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
-from newsroom.extensions import db
+from newsroom.extensions import db, describe_failure
 from newsroom.public.frame import SAFE_METHODS
 
 log = logging.getLogger(__name__)
@@ -63,10 +63,10 @@ def show_http_error(error: HTTPException) -> ResponseReturnValue:
 
 def show_database_error(error: SQLAlchemyError) -> ResponseReturnValue:
     """The database is away or can't be written: nothing was saved, and trying again may work."""
-    db.session.rollback()
-    log.error("the database failed at %s: %s", request.endpoint, getattr(error, "orig", None) or error)
     if not isinstance(error, DBAPIError):
         return show_crash(error)
+    db.session.rollback()
+    log.error("the database failed at %s: %s", request.endpoint, describe_failure(error))
     body, code = _page(503)
     return body, code, {"Retry-After": "60"}
 

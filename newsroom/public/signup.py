@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 from sqlalchemy.exc import DBAPIError
 
 from newsroom import clock
-from newsroom.extensions import db, limiter, reading
+from newsroom.extensions import db, describe_failure, limiter, reading
 from newsroom.news import topics as topic_tree
 from newsroom.news.models import Topic
 from newsroom.public.frame import refuse_other_sites
@@ -85,7 +85,7 @@ def ask() -> ResponseReturnValue:
         db.session.commit()
     except DBAPIError as error:
         db.session.rollback()
-        current_app.logger.error("a sign-up could not be saved: %s", error.orig)
+        current_app.logger.error("a sign-up could not be saved: %s", describe_failure(error))
         form.errors["form"] = _("We can't save right now. What you filled in is still here; try again in a while.")
         with reading():
             return _show(form, 503)
