@@ -283,6 +283,12 @@ def _complete(found: dict[str, Any]) -> dict[str, Any]:
         raise BadSetting(
             f"{PREFIX}MODE is 'development'; with the public address {found['PUBLIC_URL']} expected 'production'."
         )
+    host = f"[{found['HOST']}]" if ":" in found["HOST"] else found["HOST"]
+    if not production and not is_loopback(f"http://{host}"):
+        raise BadSetting(
+            f"{PREFIX}HOST is {found['HOST']!r}; in development mode expected 127.0.0.1 or ::1, because the mailbox and "
+            "its letters would be open to the network."
+        )
     if found["MAIL_USE_TLS"] and found["MAIL_USE_SSL"]:
         raise BadSetting(f"{PREFIX}MAIL_USE_TLS and {PREFIX}MAIL_USE_SSL are both true; expected at most one.")
     if found.get("SQLALCHEMY_DATABASE_URI", "").startswith("postgresql") and not find_spec("psycopg"):

@@ -244,7 +244,7 @@ def upgrade() -> None:
     sa.Column('code', sa.Integer(), nullable=True),
     sa.Column('reply', sa.Text(), nullable=True),
     sa.Column('reason', sa.Text(), nullable=True),
-    sa.CheckConstraint("state IN ('waiting', 'sending', 'accepted', 'refused', 'skipped', 'uncertain')", name=op.f('ck_delivery_state')),
+    sa.CheckConstraint("state IN ('waiting', 'accepted', 'refused', 'skipped', 'uncertain')", name=op.f('ck_delivery_state')),
     sa.ForeignKeyConstraint(['batch_id'], ['batch.id'], name=op.f('fk_delivery_batch_id_batch'), ondelete='CASCADE'),
     sa.ForeignKeyConstraint(['edition_id'], ['edition.id'], name=op.f('fk_delivery_edition_id_edition'), ondelete='CASCADE'),
     sa.ForeignKeyConstraint(['mailing_id'], ['mailing.id'], name=op.f('fk_delivery_mailing_id_mailing'), ondelete='CASCADE'),

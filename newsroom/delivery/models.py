@@ -115,15 +115,14 @@ class Batch(Base):
 class Delivery(Base):
     """One mailing to one subscriber, and what became of it.
 
-    waiting → sending (committed before the wire) → accepted | refused | waiting (later) | uncertain.
-    `lost` counts the answers that never came after a whole letter had left; such a letter is `uncertain`.
+    waiting → accepted | refused | waiting (later) | skipped | uncertain. Which letters are on a wire right now stands
+    in their worker's journal. `lost` counts the answers that never came after a whole letter had left; such a letter
+    is `uncertain`.
     """
 
     __tablename__ = "delivery"
     __table_args__ = (
-        sa.CheckConstraint(
-            "state IN ('waiting', 'sending', 'accepted', 'refused', 'skipped', 'uncertain')", name="state"
-        ),
+        sa.CheckConstraint("state IN ('waiting', 'accepted', 'refused', 'skipped', 'uncertain')", name="state"),
         sa.UniqueConstraint("mailing_id", "subscriber_id"),
         sa.Index("ix_delivery_batch_id_state", "batch_id", "state"),
     )

@@ -54,10 +54,10 @@ def show_http_error(error: HTTPException) -> ResponseReturnValue:
     if error.response is not None or (error.code is not None and error.code < 400):
         return error
     code = error.code or 500
-    if request.path.startswith(("/feeds", "/healthz")):
-        return f"{code} {error.name}\n", code, {"Content-Type": "text/plain; charset=utf-8"}
-    body, code = _page(code)
     headers = [(name, value) for name, value in error.get_headers() if name not in ("Content-Type", "Content-Length")]
+    if request.path.startswith(("/feeds", "/healthz")):
+        return f"{code} {error.name}\n", code, [*headers, ("Content-Type", "text/plain; charset=utf-8")]
+    body, code = _page(code)
     return body, code, headers
 
 

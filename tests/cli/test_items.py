@@ -21,6 +21,8 @@ from tests.factories import DAY, NOON, make_item, make_topics
 STRATEGY = Path(__file__).parents[1] / "data" / "strategi.txt"
 TEXT = "Rubrik å\n\nIngress.\n\nBrödtext.\n"
 Run = Callable[..., Result]
+# What is refused before the database is asked needs only one kind of it.
+on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
@@ -112,6 +114,7 @@ def test_standard_input_is_read_too(run: Run, session: Session) -> None:
     assert only_item(session).headline == "Rubrik å"
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "raw",
     [
@@ -129,6 +132,7 @@ def test_a_text_file_says_the_same_in_whatever_encoding(run: Run, session: Sessi
     assert (item.headline, item.lede, item.body) == ("Rubrik å", "Ingress.", "Brödtext.")
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("raw", "line"),
     [
@@ -151,6 +155,7 @@ def test_a_file_that_holds_no_news_is_refused_in_one_line(run: Run, session: Ses
     assert_refused(run("import", "-", stdin=raw), session, code=1, line=line)
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("args", "line"),
     [
@@ -174,6 +179,7 @@ def test_an_option_that_makes_no_sense_is_refused_in_one_line(
     assert_refused(run("import", str(file), *args), session, code=1, line=line)
 
 
+@on_sqlite
 def test_a_command_that_is_written_wrongly_is_refused_with_its_usage(
     run: Run, session: Session, file: Path, tmp_path: Path
 ) -> None:
@@ -241,6 +247,7 @@ def test_what_cannot_be_published_is_said_in_one_line(run: Run, session: Session
     assert {item.id: item.published_at for item in all_items(session)}[draft] is None
 
 
+@on_sqlite
 @pytest.mark.parametrize("item_id", ["0", "-1", "x", "2147483648", "99999999999999999999"])
 def test_what_is_no_id_is_refused_with_the_usage(run: Run, session: Session, item_id: str) -> None:
     assert_refused(run("publish", "--", item_id), session, code=2, line="Invalid value for 'ITEM_ID'")

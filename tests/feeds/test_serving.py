@@ -254,3 +254,9 @@ def test_an_empty_site_has_a_feed_that_does_not_change(client: FlaskClient, sess
 def test_feeds_are_for_reading(client: FlaskClient, session: Session, method: str) -> None:
     response = client.open("/feeds/all.rss", method=method)
     assert (response.status_code, response.mimetype) == (405, "text/plain")
+
+
+def test_a_method_that_is_not_taken_is_told_which_are(client: FlaskClient) -> None:
+    answer = client.post("/feeds/all.rss")
+    assert answer.status_code == 405
+    assert "GET" in answer.headers["Allow"]

@@ -578,6 +578,23 @@ def test_a_read_only_database_keeps_the_form_and_says_so(session: Session, tmp_p
 
 
 @on_sqlite
+def test_a_form_that_waits_too_long_for_another_writer_keeps_what_was_typed(
+    app: Flask, session: Session, client: FlaskClient
+) -> None:
+    with app.app_context():
+        sa.event.listen(db.engine, "checkout", lambda driver, *_: driver.execute("PRAGMA busy_timeout = 100"))
+    session.execute(sa.update(Topic).values(position=0))  # Holds SQLite's one write lock.
+
+    answer = send(client)
+
+    session.rollback()
+    assert answer.status_code == 503
+    form = find_form(read_page(answer), "email")
+    assert client.post("/prenumerera", data=filled_in(form)).status_code == 200
+    assert session.scalars(sa.select(Signup)).one().subscriber.address == "ana@example.org"
+
+
+@on_sqlite
 def test_too_many_forms_from_one_network_are_held_back_a_while(session: Session, tmp_path: Path) -> None:
     old = link_of(make_signup(session, "ana@example.org", "stod", now=clock.now() - 8 * DAY).id)
     session.commit()
