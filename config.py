@@ -286,7 +286,7 @@ def _complete(found: dict[str, Any]) -> dict[str, Any]:
     host = f"[{found['HOST']}]" if ":" in found["HOST"] else found["HOST"]
     if not production and not is_loopback(f"http://{host}"):
         raise BadSetting(
-            f"{PREFIX}HOST is {found['HOST']!r}; in development mode expected 127.0.0.1 or ::1, because the mailbox and "
+            f"{PREFIX}HOST is {found['HOST']!r}; in development expected 127.0.0.1 or ::1, because the mailbox and "
             "its letters would be open to the network."
         )
     if found["MAIL_USE_TLS"] and found["MAIL_USE_SSL"]:
