@@ -37,11 +37,15 @@ class Journal:
         self.worker = worker
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path = folder / f"{worker.replace('/', '_')}{SUFFIX}"
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        unlocked = self._path.with_suffix(".new")
+        self._file = os.open(unlocked, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.ftruncate(self._file, 0)
         self._write(json.dumps({"worker": worker}) + "\n")
         self._empty_size = os.fstat(self._file).st_size
+        unlocked.rename(
+            self._path
+        )  # Under its name it is never seen without its lock, so never taken for a dead one's.
 
     def leaving(self, delivery_id: int) -> None:
         """Note that a letter is about to leave."""
