@@ -4,6 +4,7 @@ The only place that reads the environment. Each setting is read from `NEWSROOM_<
 Flask-SQLAlchemy's and Flask-Mail's own keys keep their own names behind that prefix.
 """
 
+import datetime as dt
 import difflib
 import ipaddress
 import json
@@ -26,6 +27,8 @@ from sqlalchemy.exc import ArgumentError
 
 PREFIX = "NEWSROOM_"
 PROJECT = Path(__file__).resolve().parent
+THEME = PROJECT / "newsroom" / "static" / "theme.css"
+MAILBOX_PORT_OF_CLUSTERS = 2525  # A cluster's workers are processes of their own, and must know the mailbox's port.
 
 
 class BadSetting(Exception):
@@ -36,6 +39,14 @@ def _text(value: str) -> str:
     if not value.strip() or not value.isprintable():
         raise ValueError
     return value.strip()
+
+
+def _lines(value: str) -> tuple[str, ...]:
+    """Sentences with | between them."""
+    found = tuple(part.strip() for part in value.split("|"))
+    if not value.isprintable() or not all(found):
+        raise ValueError
+    return found
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
@@ -94,6 +105,56 @@ def _mail_address(value: str) -> str:
     return value.strip()
 
 
+def _ascii_mail_address(value: str) -> str:
+    if not value.isascii() or "<" in value:
+        raise ValueError
+    return _mail_address(value)
+
+
+def _rate(value: str) -> float:
+    number = float(value)
+    if not 0 < number <= 1_000_000:
+        raise ValueError
+    return number
+
+
+def _domain_rates(value: str) -> dict[str, float]:
+    """`example.org=20 *=50` as letters a second by domain, its name in ASCII and lower case."""
+    found = {}
+    for word in value.split():
+        domain, _, rate = word.partition("=")
+        found["*" if domain == "*" else idna.encode(domain.lower()).decode("ascii")] = _rate(rate)
+    return found
+
+
+def _time_of_day(value: str) -> dt.time:
+    if not re.fullmatch(r"\d\d:\d\d", value.strip()):
+        raise ValueError
+    return dt.time.fromisoformat(value.strip())
+
+
+def _week_days(value: str) -> tuple[int, ...]:
+    days = tuple(sorted({int(word) for word in value.split()}))
+    if not all(1 <= day <= 7 for day in days):
+        raise ValueError
+    return days
+
+
+def _patterns(value: str) -> tuple[str, ...]:
+    """Patterns of addresses, in lower case."""
+    found = tuple(value.lower().split())
+    if not all("@" in pattern for pattern in found):
+        raise ValueError
+    return found
+
+
+def _broker(value: str) -> str:
+    parts = urlsplit(value.strip())
+    if parts.scheme not in ("amqp", "amqps", "redis", "rediss") or not parts.hostname:
+        raise ValueError
+    return value.strip()
+
+
 def _file(value: str) -> str:
     path = Path(value)
     try:
@@ -130,6 +191,17 @@ SETTINGS = [
     Setting("INSTANCE_PATH", _text, "a folder that can be written to", str(PROJECT / "instance")),
     Setting("SITE_NAME", _text, "the site's name, in one line", "Region Stockholm Nyheter"),
     Setting("ORGANISATION_NAME", _text, "the authority's name, in one line", "Region Stockholm"),
+    Setting("THEME_FILE", _file, "a style sheet such as newsroom/static/theme.css", str(THEME)),
+    # What the pages about the site say.
+    Setting("CONTACT_ADDRESS", _mail_address, "the address that readers write to, such as kontakt@example.org"),
+    Setting("PRIVACY_CONTROLLER", _text, "who answers for personal data, in one line, such as Nämnden, Example kommun"),
+    Setting("PRIVACY_ADDRESS", _mail_address, "the data protection officer's address, such as dso@example.org"),
+    Setting("PRIVACY_PROCESSORS", _text, "who handles personal data for us, in one line, such as Exempel Drift AB"),
+    Setting("PRIVACY_SUPERVISION", _text, "who supervises privacy", "Integritetsskyddsmyndigheten (www.imy.se)"),
+    Setting("ACCESSIBILITY_ADDRESS", _mail_address, "the address to report what isn't accessible to"),
+    Setting("ACCESSIBILITY_SHORTCOMINGS", _lines, "what isn't accessible and why, in sentences with | between"),
+    Setting("ACCESSIBILITY_REVIEW", _text, "who has reviewed the whole site, and when, in one line"),
+    Setting("ACCESSIBILITY_SUPERVISION", _text, "where to complain, in one line", "www.digg.se/tdosanmalan"),
     Setting("SECRET_KEY", _text, "a long random text, from: python3 -c 'import secrets; print(secrets.token_hex())'"),
     Setting("SECRET_KEY_FALLBACKS", str.split, "earlier secrets, newest first, with spaces between"),
     Setting("SQLALCHEMY_DATABASE_URI", _database_address, "sqlite:////folder/file.sqlite3 or postgresql://user@host/name"),
@@ -145,25 +217,38 @@ SETTINGS = [
     Setting("MAIL_DEBUG", _whole(0, 2), "0, 1 or 2", 0),
     Setting("MAIL_DEFAULT_SENDER", _mail_address, "the address that news comes from, such as nyheter@example.org"),
     Setting("MAIL_CONFIRMATION_SENDER", _mail_address, "the address for confirmations, such as bekrafta@example.org"),
+    Setting("MAIL_REPLY_TO", _ascii_mail_address, "the address of people who read answers, such as press@example.org"),
     Setting("SMTP_CA_FILE", _file, "a file with the certificates to trust at the mail server"),
     Setting("SMTP_TIMEOUT_SECONDS", _whole(1, 3600), "seconds to wait for an answer, 1 to 3600", 30),
     # RFC 5321 section 4.5.3.2.6 asks for 600.
     Setting("SMTP_FINAL_TIMEOUT_SECONDS", _whole(1, 3600), "seconds to wait for a letter's answer, 1 to 3600", 600),
     Setting("MAILBOX_PORT", _whole(0, 65535), "the catching mailbox's port, 0 for any that is free", 0),
     # The engine.
-    Setting("ENGINE_SENDERS", _whole(1, 64), "how many connections may carry news at once, 1 to 64", 2),
+    Setting("ENGINE", _one_of("embedded", "cluster"), "'embedded' or 'cluster'", "embedded"),
+    Setting("BROKER_URL", _broker, "amqp://user:password@host:5672// or redis://host:6379/0"),
+    Setting("INSTALLATION", _text, "a name that only this installation has, the same on all its machines"),
+    Setting("ONLY_TO", _patterns, "patterns of the only addresses that get letters, such as *@example.org"),
+    Setting("ENGINE_SENDERS", _whole(1, 64), "how many connections may carry news at once, 1 to 64", 4),
     Setting("ENGINE_PAUSE_SECONDS", _whole(1, 60), "seconds between looks for work, 1 to 60", 1),
     Setting("BATCH_LEASE_SECONDS", _whole(10, 86400), "seconds until a silent worker's batch is taken over", 120),
     Setting("BATCH_SIZE", _whole(1, 10000), "letters in a batch, 1 to 10000", 500),
     Setting("UNCERTAIN_LETTERS", _one_of("resend", "hold"), "'resend' or 'hold'", "resend"),
+    Setting("LETTERS_PER_SECOND", _rate, "letters a second over all workers, such as 100 or 0.5"),
+    Setting("DOMAIN_LETTERS_PER_SECOND", _domain_rates, "domains with letters a second: example.org=20 *=50"),
+    Setting("MOST_ADDRESS_REFUSALS", _whole(1, 100), "refusals in a row after which an address gets no letters", 3),
+    Setting("MAX_LATENESS_HOURS", _whole(1, 1000), "hours after which what is late waits for a person's yes", 12),
+    Setting("DIGEST_TIME", _time_of_day, "the time of day at which digests leave, such as 07:00", dt.time(7)),
+    Setting("DAILY_DIGEST_DAYS", _week_days, "days of the week, Monday is 1: 1 2 3 4 5", (1, 2, 3, 4, 5)),
+    Setting("WEEKLY_DIGEST_DAYS", _week_days, "days of the week, Monday is 1: 1", (1,)),
     # The doors.
     Setting("TRUSTED_PROXIES", _whole(0, 10), "how many proxies of ours stand in front, 0 to 10", 0),
     Setting("SIGNUP_LETTERS_PER_HOUR", _whole(1, 1000), "confirmation letters to one address in an hour", 5),
     Setting("SIGNUP_LIMIT", _text, "requests from one network, such as '120 per minute'", "120 per minute"),
+    Setting("READER_SESSION_MINUTES", _whole(5, 1440), "minutes that a reader stays logged in, 5 to 1440", 60),
     Setting("LOGIN_LIMIT", _text, "login attempts from one network, such as '10 per minute'", "10 per minute"),
 ]  # fmt: skip
 
-_ELSEWHERE = {"TEST_POSTGRES_URL", "TEST_BROWSER"}
+_ELSEWHERE = {"TEST_POSTGRES_URL", "TEST_BROWSER", "TEST_KEEPS_ACCESSIBILITY"}
 _THEIR_OWN = {
     *("MAIL_SUPPRESS_SEND", "MAIL_MAX_EMAILS", "MAIL_ASCII_ATTACHMENTS"),
     *("SQLALCHEMY_ENGINE_OPTIONS", "SQLALCHEMY_BINDS", "SQLALCHEMY_RECORD_QUERIES"),
@@ -296,16 +381,33 @@ def _complete(found: dict[str, Any]) -> dict[str, Any]:
             f"{PREFIX}SQLALCHEMY_DATABASE_URI names PostgreSQL; expected its driver to be installed, as by: "
             "tools/install requirements/build.txt requirements/postgres.txt"
         )
+    if found["ENGINE"] == "cluster":
+        if "BROKER_URL" not in found:
+            raise BadSetting(
+                f"{PREFIX}BROKER_URL is missing; with the cluster engine expected {expected['BROKER_URL']}."
+            )
+        if not find_spec("celery"):
+            raise BadSetting(
+                f"{PREFIX}ENGINE is 'cluster'; expected Celery to be installed, as by: "
+                "tools/install requirements/build.txt requirements/cluster.txt"
+            )
     instance = Path(found["INSTANCE_PATH"]).resolve()
     found["INSTANCE_PATH"] = str(instance)
     found["MAIL_DOMAIN"] = _mail_domain(found["PUBLIC_URL"])
     found.setdefault("MAIL_DEFAULT_SENDER", f"nyheter@{found['MAIL_DOMAIN']}")
+    found.setdefault("CONTACT_ADDRESS", found["MAIL_DEFAULT_SENDER"])
+    found.setdefault("PRIVACY_CONTROLLER", found["ORGANISATION_NAME"])
+    found.setdefault("PRIVACY_ADDRESS", found["CONTACT_ADDRESS"])
+    found.setdefault("ACCESSIBILITY_ADDRESS", found["CONTACT_ADDRESS"])
     news_domain = found["MAIL_DEFAULT_SENDER"].rpartition("@")[2]
     found.setdefault("MAIL_CONFIRMATION_SENDER", f"bekrafta@{news_domain}")
     found["MAILBOX"] = not production and "MAIL_SERVER" not in found
     if found["MAILBOX"]:
         found["MAILBOX_PORT"] = found.pop("MAIL_PORT", found["MAILBOX_PORT"])
+        if found["ENGINE"] == "cluster":
+            found["MAILBOX_PORT"] = found["MAILBOX_PORT"] or MAILBOX_PORT_OF_CLUSTERS
         found["MAIL_SERVER"] = "127.0.0.1"
+        found["MAIL_PORT"] = found["MAILBOX_PORT"] or 25
     found.setdefault("MAIL_PORT", 465 if found["MAIL_USE_SSL"] else 587 if found["MAIL_USE_TLS"] else 25)
     found.setdefault("SQLALCHEMY_DATABASE_URI", f"sqlite:///{instance / 'newsroom.sqlite3'}")
     if "SECRET_KEY" not in found:

@@ -1,5 +1,6 @@
 """Settings: what each may be, and what is said when it is wrong or missing."""
 
+import datetime as dt
 import os
 import stat
 import subprocess
@@ -67,6 +68,16 @@ WRONG = {
     "PORT": ["0", "-1", "65536", "x", "8000.0", "9" * 5_000],
     "SITE_NAME": ["Två\nrader", "\x1b[31m"],
     "ORGANISATION_NAME": ["Två\r\nrader"],
+    "THEME_FILE": ["/nowhere/at/all.css", "/etc", "/" + "x" * 5_000],
+    "CONTACT_ADDRESS": ["oss", "a b@example.org"],
+    "PRIVACY_CONTROLLER": ["Två\nrader"],
+    "PRIVACY_ADDRESS": ["dso"],
+    "PRIVACY_PROCESSORS": [" ", "a\nb"],
+    "PRIVACY_SUPERVISION": ["\x00"],
+    "ACCESSIBILITY_ADDRESS": ["@example.org"],
+    "ACCESSIBILITY_SHORTCOMINGS": ["|", "En brist.|", "a\nb"],
+    "ACCESSIBILITY_REVIEW": ["a\nb"],
+    "ACCESSIBILITY_SUPERVISION": ["a\nb"],
     "SECRET_KEY": ["hemligt\nhemligt", "\x00"],
     "SQLALCHEMY_DATABASE_URI": [
         *("news.sqlite3", "mysql://localhost/news", "sqlite+aiosqlite:///x", "postgresql+psycopg2://localhost/news"),
@@ -83,18 +94,44 @@ WRONG = {
     "MAIL_DEBUG": ["3", "true"],
     "MAIL_DEFAULT_SENDER": ["nyheter", "@example.org", "a@", "Nyheter <a@example.org>", "a@example.org\nBcc: b@x.se"],
     "MAIL_CONFIRMATION_SENDER": ["bekräfta", "a b@example.org"],
+    "MAIL_REPLY_TO": [
+        "press",
+        "press@",
+        "@example.org",
+        "press kontoret@example.org",
+        "åsa@example.org",
+        "Press <a@b.se>",
+    ],
     "SMTP_CA_FILE": ["/nowhere/at/all.pem", "/etc", "/" + "x" * 5_000],
     "SMTP_TIMEOUT_SECONDS": ["0", "3601", "30s"],
     "SMTP_FINAL_TIMEOUT_SECONDS": ["0", "3601"],
     "MAILBOX_PORT": ["-1", "65536"],
+    "ENGINE": ["Cluster", "celery"],
+    "BROKER_URL": [
+        "localhost",
+        "http://mq.example.org",
+        "amqp://",
+        f"kafka://ana:{SECRET}@mq.example.org",
+        "redis:///0",
+    ],
+    "INSTALLATION": ["a\nb", " "],
     "ENGINE_SENDERS": ["0", "65"],
     "ENGINE_PAUSE_SECONDS": ["0", "61"],
     "BATCH_LEASE_SECONDS": ["9", "86401"],
     "BATCH_SIZE": ["0", "10001"],
     "UNCERTAIN_LETTERS": ["forget"],
+    "ONLY_TO": ["example.org", "*@example.org ana"],
+    "LETTERS_PER_SECOND": ["0", "-1", "fast", "1000001", "nan", "inf"],
+    "DOMAIN_LETTERS_PER_SECOND": ["example.org", "example.org=0", "=5", "a..b=5", "example.org=fast"],
+    "MOST_ADDRESS_REFUSALS": ["0", "101"],
+    "MAX_LATENESS_HOURS": ["0", "1001", "12h"],
+    "DIGEST_TIME": ["7", "24:00", "07:60", "7:00", "07.00", "07:00:00"],
+    "DAILY_DIGEST_DAYS": ["0", "8", "monday", "1,2"],
+    "WEEKLY_DIGEST_DAYS": ["0", "8", "mon"],
     "TRUSTED_PROXIES": ["-1", "11"],
     "SIGNUP_LETTERS_PER_HOUR": ["0", "1001"],
     "SIGNUP_LIMIT": ["\x00"],
+    "READER_SESSION_MINUTES": ["4", "1441", "long"],
     "LOGIN_LIMIT": ["a\nb"],
 }
 
@@ -133,7 +170,19 @@ def test_there_is_a_wrong_value_for_every_setting_that_can_be_wrong() -> None:
         ("SQLALCHEMY_ECHO", "On", True),
         ("MAIL_PASSWORD", "  spaces and 'quotes' ", "  spaces and 'quotes' "),
         ("TRUSTED_PROXIES", "0", 0),
+        ("ACCESSIBILITY_SHORTCOMINGS", "Film saknar text. | Kartan", ("Film saknar text.", "Kartan")),
         ("SITE_NAME", " Nyheter åäö ", "Nyheter åäö"),
+        ("BROKER_URL", "redis://127.0.0.1:6379/0", "redis://127.0.0.1:6379/0"),
+        ("ONLY_TO", "*@Example.org  ana@x.example", ("*@example.org", "ana@x.example")),
+        ("LETTERS_PER_SECOND", "0.5", 0.5),
+        (
+            "DOMAIN_LETTERS_PER_SECOND",
+            "Example.org=20 *=0.5 straße.example=3",
+            {"example.org": 20.0, "*": 0.5, "xn--strae-oqa.example": 3.0},
+        ),
+        ("DIGEST_TIME", "06:30", dt.time(6, 30)),
+        ("DAILY_DIGEST_DAYS", "5 1 1", (1, 5)),
+        ("WEEKLY_DIGEST_DAYS", "7", (7,)),
     ],
 )
 def test_a_right_setting_means_what_it_says(instance: Path, name: str, value: str, means: object) -> None:
@@ -197,6 +246,15 @@ def test_production_is_refused_without_what_it_must_be_told(instance: Path, name
     assert not instance.exists()
 
 
+def test_whoever_is_written_to_about_anything_is_the_contact_unless_named(instance: Path) -> None:
+    found = read(instance, **PRODUCTION)
+    addresses = ("CONTACT_ADDRESS", "PRIVACY_ADDRESS", "ACCESSIBILITY_ADDRESS")
+    assert [found[name] for name in addresses] == ["nyheter@example.org"] * 3
+    assert found["PRIVACY_CONTROLLER"] == found["ORGANISATION_NAME"]
+    found = read(instance, **PRODUCTION, CONTACT_ADDRESS="oss@example.org", PRIVACY_ADDRESS="dso@example.org")
+    assert [found[name] for name in addresses] == ["oss@example.org", "dso@example.org", "oss@example.org"]
+
+
 def test_production_on_demand_must_be_told_its_public_address(instance: Path) -> None:
     given = {key: value for key, value in PRODUCTION.items() if key != "PUBLIC_URL"}
     assert complaint(instance, MODE="production", **given).startswith(f"{PREFIX}PUBLIC_URL is missing; in production")
@@ -248,6 +306,7 @@ def test_the_mailbox_catches_only_on_this_machine_and_only_where_no_mail_server_
     assert read(instance, **PRODUCTION)["MAILBOX"] is False
     assert read(instance, **(PRODUCTION | {"MODE": "production", "PUBLIC_URL": "http://localhost"}))["MAILBOX"] is False
     assert read(instance, MAIL_PORT="2525")["MAILBOX_PORT"] == 2525
+    assert read(instance, MAILBOX_PORT="2526")["MAIL_PORT"] == 2526  # Where all letters go, rehearsals too.
 
 
 def test_tls_in_two_ways_at_once_is_refused(instance: Path) -> None:
@@ -356,6 +415,50 @@ except config.BadSetting as error:
     assert done.stdout.startswith(f"{PREFIX}SQLALCHEMY_DATABASE_URI names PostgreSQL; expected its driver")
     assert SECRET not in done.stdout + done.stderr
     assert done.stderr == ""
+
+
+def test_a_cluster_must_be_told_its_broker_and_others_need_none(instance: Path) -> None:
+    (setting,) = (setting for setting in SETTINGS if setting.name == "BROKER_URL")
+    said = complaint(instance, ENGINE="cluster")
+    assert said == f"{PREFIX}BROKER_URL is missing; with the cluster engine expected {setting.expected}."
+    assert read(instance)["ENGINE"] == "embedded"
+    for url in ("amqp://ana:x@mq.example.org:5672//", "amqps://mq.example.org", "redis://mq.example.org:6379/0"):
+        assert read(instance, ENGINE="cluster", BROKER_URL=url)["BROKER_URL"] == url
+
+
+def test_a_cluster_without_celery_is_said_in_one_line(instance: Path) -> None:
+    code = """
+import sys
+sys.modules["celery"] = None
+import config
+try:
+    config.load()
+except config.BadSetting as error:
+    print(error)
+"""
+    done = run_python(code, instance, ENGINE="cluster", BROKER_URL=f"amqp://ana:{SECRET}@mq.example.org//")
+    assert done.stdout.startswith(f"{PREFIX}ENGINE is 'cluster'; expected Celery to be installed")
+    assert SECRET not in done.stdout + done.stderr
+    assert (len(done.stdout.splitlines()), done.stderr) == (1, "")
+
+
+def test_no_command_loads_celery_where_the_engine_is_embedded(instance: Path) -> None:
+    code = """
+import sys
+import config
+from newsroom import create_app
+create_app(config.load())
+print([name for name in sys.modules if name.split(".")[0] in ("celery", "kombu")])
+"""
+    assert run_python(code, instance).stdout == "[]\n"
+
+
+def test_the_workers_of_a_cluster_know_the_mailboxs_port(instance: Path) -> None:
+    cluster = {"ENGINE": "cluster", "BROKER_URL": "redis://127.0.0.1"}
+    found = read(instance, **cluster)
+    assert (found["MAILBOX"], found["MAILBOX_PORT"], found["MAIL_PORT"]) == (True, 2525, 2525)
+    found = read(instance, **cluster, MAIL_PORT="2526")
+    assert (found["MAILBOX_PORT"], found["MAIL_PORT"]) == (2526, 2526)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
