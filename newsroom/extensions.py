@@ -75,8 +75,13 @@ def _render_item(kind: str, item: Any, context: Any) -> str | bool:
     return False
 
 
+def _has_model(name: str | None, kind: str, _parents: object) -> bool:
+    """Whether a table should be held against the models; the search index's (and what FTS5 keeps of it) has none."""
+    return not (kind == "table" and name is not None and name.startswith("item_search"))
+
+
 db = SQLAlchemy(model_class=Base)
-migrate = Migrate(compare_type=True, render_as_batch=True, render_item=_render_item)
+migrate = Migrate(compare_type=True, render_as_batch=True, render_item=_render_item, include_name=_has_model)
 mail = Mail()
 security = Security()
 csrf = CSRFProtect()

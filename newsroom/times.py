@@ -23,3 +23,13 @@ def read_local_time(text: str, zone: str) -> dt.datetime:
     if shown.replace(tzinfo=None) != local.replace(tzinfo=None):
         raise ValueError(f"{text} doesn't exist in {zone}")
     return moment
+
+
+def read_local_date(text: str, zone: str) -> tuple[dt.date, dt.datetime]:
+    """A day as people write it (ISO 8601), and when it begins in a zone, in UTC. Raises ValueError otherwise."""
+    day = dt.date.fromisoformat(text.strip())
+    begins = dt.datetime.combine(day, dt.time(), zoneinfo.ZoneInfo(zone))
+    try:
+        return day, begins.astimezone(dt.UTC)
+    except OverflowError as error:
+        raise ValueError(f"{text} lies outside the calendar") from error

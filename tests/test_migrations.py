@@ -11,11 +11,17 @@ from alembic.script import ScriptDirectory
 from click.testing import Result
 from flask import Flask
 from sqlalchemy.engine import make_url
+from sqlalchemy.orm import Session
 
 from config import PROJECT
 from newsroom import create_app
+from newsroom.delivery import ledger, progress
+from newsroom.delivery.models import Edition, EditionItem, Mailing, MailingItem
 from newsroom.extensions import Base, db
+from newsroom.news.reading import Within
+from newsroom.news.searching import find, read_query
 from tests.conftest import POSTGRES_URL, missing, settings
+from tests.factories import NOON
 
 
 @pytest.fixture
@@ -51,9 +57,40 @@ def run(app: Flask, *args: str) -> Result:
     return app.test_cli_runner().invoke(args=["db", *args])
 
 
-def tables(app: Flask) -> set[str]:
+def all_tables(app: Flask) -> set[str]:
     with app.app_context(), db.engine.connect() as connection:
         return set(sa.inspect(connection).get_table_names())
+
+
+def tables(app: Flask) -> set[str]:
+    """The tables that have a model; the index of words has none, and is tables of each database's own kind."""
+    return {name for name in all_tables(app) if not name.startswith("item_search")}
+
+
+OLD_ROWS = """
+    INSERT INTO topic (id, slug, name, name_en, position) VALUES (1, 'a', 'A', 'A', 1), (2, 'b', 'B', 'B', 2);
+    INSERT INTO item (id, slug, guid, headline, lede, body, facts, language, announce, version,
+        created_at, updated_at, published_at)
+        VALUES (7, 'x', 'tag:x', 'X', '', '', '', 'sv', true, 4, :now, :now, :now);
+    INSERT INTO subscriber (id, address, address_key, token, language, created_at, confirmed_at)
+        VALUES (5, 'ana@example.org', 'ana@example.org', 'token', 'sv', :now, :now);
+    INSERT INTO signup (id, subscriber_id, frequency, language, source, consent_text, requested_at, confirmed_at)
+        VALUES (9, 5, 'direct', 'sv', 'web', '', :now, :now);
+    INSERT INTO mailing (id, key, kind, lane, state, item_id, item_version, signup_id, created_at, matched_at) VALUES
+        (1, 'news-key', 'news', 2, 'done', 7, 4, NULL, :now, :now),
+        (2, 'confirmation-key', 'confirmation', 0, 'done', NULL, NULL, 9, :now, :now);
+    INSERT INTO mailing_topic (mailing_id, topic_id, bit) VALUES (1, 1, 1), (1, 2, 2);
+    INSERT INTO edition (id, mailing_id, language, items_key, topics_mask) VALUES
+        (1, 1, 'sv', '7:4', 3), (2, 2, 'sv', '', 0);
+    INSERT INTO batch (id, mailing_id, number, lane, state, due_at, failures) VALUES
+        (1, 1, 0, 2, 'done', :now, 0), (2, 2, 0, 0, 'done', :now, 0);
+    INSERT INTO delivery (id, mailing_id, subscriber_id, edition_id, batch_id, state, attempts, lost) VALUES
+        (1, 1, 5, 1, 1, 'accepted', 1, 0), (2, 2, 5, 2, 2, 'accepted', 1, 0)
+"""
+
+
+def is_sqlite(app: Flask) -> bool:
+    return str(app.config["SQLALCHEMY_DATABASE_URI"]).startswith("sqlite")
 
 
 OURS = {table.name for table in Base.metadata.sorted_tables}
@@ -68,7 +105,49 @@ def test_up_down_and_up_again_leaves_just_what_the_models_describe(
         assert run(app, "check").exit_code == 0, caplog.text
 
         assert run(app, "downgrade", "base").exit_code == 0
-        assert tables(app) == {"alembic_version"}
+        assert all_tables(app) == {"alembic_version"}
+
+
+def test_what_was_sent_before_the_delivery_engine_came_is_kept(app: Flask) -> None:
+    run(app, "upgrade", "0001")
+    with app.app_context(), db.engine.begin() as connection:
+        for statement in OLD_ROWS.split(";"):
+            connection.execute(sa.text(statement), {"now": NOON.replace(tzinfo=None) if is_sqlite(app) else NOON})
+
+    assert run(app, "upgrade").exit_code == 0
+
+    with app.app_context(), Session(db.engine) as session:
+        news = session.scalars(sa.select(Mailing).where(Mailing.kind == "news")).one()
+        assert (news.item_id, news.state, news.selected, news.uncertified) == (7, "done", 1, False)
+        assert progress.totals(session, news.id)["accepted"] == 1
+        assert [tuple(one) for one in session.execute(sa.select(Edition.reason).order_by(Edition.id))] == [
+            ("7:3",),
+            ("",),
+        ]
+        assert ledger.topic_ids_named(session, mailing_key="news-key", subscriber_id=5) == [1, 2]
+        assert session.scalars(sa.select(EditionItem.item_id)).all() == [7]
+        assert session.scalars(sa.select(MailingItem.version)).all() == [4]
+    assert run(app, "downgrade", "0001").exit_code == 0
+    with app.app_context(), db.engine.connect() as connection:
+        assert connection.execute(sa.text("SELECT topics_mask FROM edition ORDER BY id")).scalars().all() == [3, 0]
+        assert connection.execute(sa.text("SELECT count(*) FROM delivery")).scalar() == 2
+
+
+def test_what_was_written_before_searching_came_is_found(app: Flask) -> None:
+    run(app, "upgrade", "0001")
+    with app.app_context(), db.engine.begin() as connection:
+        for statement in OLD_ROWS.split(";")[:2]:
+            statement = statement.replace("'X', '', '', ''", "'Avgifterna höjs', '', 'Bussarna.', ''")
+            connection.execute(sa.text(statement), {"now": NOON.replace(tzinfo=None) if is_sqlite(app) else NOON})
+
+    assert run(app, "upgrade").exit_code == 0
+
+    with app.app_context(), Session(db.engine) as session:
+        for text, found in (("avgift", [7]), ("buss", [7]), ("tåg", [])):
+            query = read_query(text)
+            assert query is not None
+            ids, _count = find(session, query, Within(NOON), by_relevance=False, offset=0, limit=5)
+            assert (text, ids) == (text, found)
 
 
 def test_a_table_that_has_drifted_is_found(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
