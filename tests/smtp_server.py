@@ -32,6 +32,8 @@ class RoughServer:
     close_at: str = ""
     close_times: int = 10_000
     silent_at: str = ""
+    takes_first: bool = False  # Whether it has taken the letter when it goes wrong at the dot.
+    refuses_at_the_dot: bool = False  # Whether it asks for a letter that has no recipient, to refuse it then.
     letters_per_connection: int = 10_000
     extensions: tuple[str, ...] = ("8BITMIME", "SMTPUTF8")
     tls: ssl.SSLContext | None = None
@@ -120,9 +122,13 @@ class RoughServer:
                 say(self._reply_to("MAIL", "250 2.1.0 Ok"))
             elif verb == "RCPT":
                 to = words.split("<", 1)[1].split(">", 1)[0]
-                say(self._reply_to(to, "250 2.1.5 Ok"))
+                reply = self._reply_to(to, "250 2.1.5 Ok")
+                to = to if reply.startswith("250") else ""
+                say(reply)
             elif verb == "DATA":
                 reply = self._reply_to("DATA", "354 Go ahead")
+                if not to and not self.refuses_at_the_dot:
+                    reply = "554 5.5.1 No valid recipients"
                 say(reply)
                 if not reply.startswith("354"):
                     continue
@@ -131,11 +137,14 @@ class RoughServer:
                 one = Taken(sender, to, letter)
                 if self.on_letter is not None:
                     self.on_letter(one)
-                self._at("dot")
-                reply = self._reply_to("DOT", "250 2.0.0 Taken")
+                if not self.takes_first:
+                    self._at("dot")
+                reply = self._reply_to("DOT", "250 2.0.0 Taken") if to else "554 5.5.1 No valid recipients"
                 if reply.startswith("250"):
                     with self._lock:
                         self.taken.append(one)
+                if self.takes_first:
+                    self._at("dot")
                 letters += 1
                 say(reply)
             elif verb == "QUIT":

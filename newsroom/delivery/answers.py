@@ -4,7 +4,7 @@ import datetime as dt
 import enum
 import random
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class Stage(enum.Enum):
@@ -27,8 +27,7 @@ class Result(enum.Enum):
     UNCERTAIN = "uncertain"  # A whole letter left and no answer came; nobody can know (RFC 1047).
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """An answer, sorted. `reason` is a word for why it was refused: address, content or server."""
 
     result: Result
@@ -52,16 +51,18 @@ REPLY_LENGTH = 400
 def clean_reply(reply: bytes | str) -> str:
     """A server's words as one harmless line of at most 400 characters."""
     text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
-    return "".join(sign if sign.isprintable() else " " for sign in text)[:REPLY_LENGTH].strip()
+    if not text.isprintable():
+        text = "".join(sign if sign.isprintable() else " " for sign in text)
+    return text[:REPLY_LENGTH].strip()
 
 
 def sort_answer(stage: Stage, code: int, reply: bytes | str) -> Outcome:
     """Sort an SMTP reply (RFC 5321 section 4.2, enhanced codes by RFC 3463)."""
     text = clean_reply(reply)
-    found = _ENHANCED.match(text)
-    subject, detail = (int(found.group(2)), int(found.group(3))) if found else (None, None)
     if 200 <= code < 300:
         return Outcome(Result.ACCEPTED, code, text)
+    found = _ENHANCED.match(text)
+    subject, detail = (int(found.group(2)), int(found.group(3))) if found else (None, None)
     if 400 <= code < 500:
         return Outcome(Result.LATER, code, text)
     ours = subject == 7 or (subject == 1 and detail in (7, 8))  # X.1.7 and X.1.8 are about the sender's address.

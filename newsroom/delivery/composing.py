@@ -6,6 +6,7 @@ A letter is composed once per edition, with places of fixed length for what is p
 import binascii
 import datetime as dt
 import email
+import functools
 import hashlib
 import re
 from collections.abc import Callable, Sequence
@@ -20,7 +21,9 @@ from newsroom.extensions import TOKEN_LENGTH
 from newsroom.links import Links
 from newsroom.news import markdown
 from newsroom.news.models import Item, Topic
-from newsroom.subscribers.models import Signup
+from newsroom.subscribers import personal
+from newsroom.subscribers import signup as signups
+from newsroom.subscribers.models import PersonalLetter, Signup
 
 LARGEST_LETTER = 100_000  # Octets. Gmail cuts a message's HTML at 102 kB.
 LONGEST_LINE = 998  # RFC 5322 section 2.1.1.
@@ -34,7 +37,10 @@ Render = Callable[..., str]
 
 @dataclass(frozen=True)
 class Stationery:
-    """What all letters of an installation share. `render` turns a template into text in one language."""
+    """What all letters of an installation share. `render` turns a template into text in one language.
+
+    `reply_to` is where answers go, to people who read them; without it they go to the letter's own sender.
+    """
 
     links: Links
     domain: str  # In ASCII; Message-IDs and List-Ids stand in it.
@@ -42,6 +48,8 @@ class Stationery:
     news_sender: str
     confirmation_sender: str
     render: Render
+    organisation: str = ""
+    reply_to: str | None = None
 
 
 @dataclass(frozen=True)
@@ -114,81 +122,240 @@ def write_header(name: str, value: str) -> bytes:
     return line
 
 
-def compose_news(
-    item: Item,
+@dataclass(frozen=True)
+class Told:
+    """An item in a letter, with the topics that it names as the reason it came, the item's own first."""
+
+    item: Item
+    topics: Sequence[Topic]
+
+
+def _bulk_headers(
     *,
-    topics: Sequence[Topic],
+    list_id: str,
+    list_name: str,
+    mailing_key: str,
+    archive: str,
+    links: Links,
+    stationery: Stationery,
+    now: dt.datetime,
+) -> dict[str, str]:
+    """The headers of a letter that many get (RFC 2919, 2369, 8058 and 3834)."""
+    headers = {
+        "Date": format_datetime(now),
+        "List-Id": f"{_write_phrase(list_name)} <{list_id}>",
+        "List-Unsubscribe": f"<{links.unsubscribe(TOKEN_PLACE, mailing_key)}>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+        "List-Archive": f"<{archive}>",
+        "List-Subscribe": f"<{links.subscribe()}>",
+        "List-Help": f"<{links.my_topics()}>",
+        "List-Post": "NO",  # RFC 2369 section 3.4: nobody but us writes to the list.
+        "Precedence": "bulk",
+        **_automatic_headers(links.language),
+    }
+    if stationery.reply_to is not None:
+        headers["List-Owner"] = f"<mailto:{stationery.reply_to}>"
+    return headers
+
+
+def _automatic_headers(language: str) -> dict[str, str]:
+    """What says that no machine should answer (RFC 3834 section 5, and Exchange's own way), and the language."""
+    return {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All", "Content-Language": language}
+
+
+def _topic_headers(
+    topic: Topic, *, mailing_key: str, links: Links, stationery: Stationery, now: dt.datetime
+) -> dict[str, str]:
+    """The headers of a letter to a topic's followers."""
+    return _bulk_headers(
+        list_id=f"{topic.slug}.{stationery.domain}",
+        list_name=topic.name_in(links.language),
+        mailing_key=mailing_key,
+        archive=links.topic(topic.slug),
+        links=links,
+        stationery=stationery,
+        now=now,
+    )
+
+
+def compose_news(
+    told: Sequence[Told],
+    *,
+    kind: str,
     mailing_key: str,
     language: str,
     stationery: Stationery,
     now: dt.datetime,
 ) -> Composed:
-    """An item's letter to those who follow `topics` (the ones that it names as the reason), in their language.
+    """An item's letter to those who follow its topics, in their language. `told` holds just that item.
 
     An item too long for a letter is announced by its lede, with the way to the rest.
     """
+    (item, topics), urgent = (told[0].item, told[0].topics), kind == "urgent"
     links = stationery.links.in_language(language)
-    unsubscribe = links.unsubscribe(TOKEN_PLACE, mailing_key)
-    names = [topic.name_in(language) for topic in topics]
     values = {
+        **_foot_values(topics, mailing_key=mailing_key, language=language),
         "item": item,
+        "urgent": urgent,
+        "published_at": item.published_at or now,  # A draft's rehearsal is of its publication now.
         "body_html": markdown.to_html(item.body),
         "body_text": markdown.to_text(item.body),
         "facts_html": markdown.to_html(item.facts),
         "facts_text": markdown.to_text(item.facts),
-        "topic_names": names,
-        "links": links,
-        "unsubscribe": unsubscribe,
-        "site_name": stationery.site_name,
     }
-    list_id = f"{topics[0].slug}.{stationery.domain}"
-    headers = {
-        "Date": format_datetime(now),
-        "List-Id": f"{_write_phrase(names[0])} <{list_id}>",
-        "List-Unsubscribe": f"<{unsubscribe}>",
-        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
-        "List-Archive": f"<{links.topic(topics[0].slug)}>",
-        "List-Subscribe": f"<{links.subscribe()}>",
-        "Precedence": "bulk",
-        "Auto-Submitted": "auto-generated",
-        "Content-Language": language,
+    headers = _topic_headers(topics[0], mailing_key=mailing_key, links=links, stationery=stationery, now=now)
+    if urgent:
+        headers["Importance"] = "high"  # RFC 4021 section 2.1.55.
+    write = functools.partial(
+        _write,
+        "news",
+        sender=stationery.news_sender,
+        language=language,
+        stationery=stationery,
+        headers=headers,
+    )
+    return _write_what_fits(write, [{**values, "whole": whole} for whole in (True, False)])
+
+
+def compose_correction(
+    told: Told, *, correction: str, mailing_key: str, language: str, stationery: Stationery, now: dt.datetime
+) -> Composed:
+    """What was corrected in an item, to those who had it, and the way to the item as it stands now."""
+    links = stationery.links.in_language(language)
+    return _write(
+        "correction",
+        sender=stationery.news_sender,
+        language=language,
+        stationery=stationery,
+        headers=_topic_headers(told.topics[0], mailing_key=mailing_key, links=links, stationery=stationery, now=now),
+        values={
+            **_foot_values(told.topics, mailing_key=mailing_key, language=language),
+            "item": told.item,
+            "correction": correction,
+        },
+    )
+
+
+def _foot_values(topics: Sequence[Topic], *, mailing_key: str, language: str) -> dict[str, object]:
+    """What the foot of a letter that many get needs: why it came, and the ways to leave."""
+    return {
+        "topics": topics,
+        "topic_names": [topic.name_in(language) for topic in topics],
+        "token": TOKEN_PLACE,
+        "mailing_key": mailing_key,
     }
-    composed = Composed(stationery.news_sender, b"")
-    for whole in (True, False):
-        composed = _write(
-            "news",
-            sender=stationery.news_sender,
-            language=language,
-            stationery=stationery,
-            headers=headers,
-            values={**values, "whole": whole},
-        )
-        if len(composed.letter) <= LARGEST_LETTER:
-            break
+
+
+MOST_TOLD = 200  # Items that a digest names; the rest stands on the site.
+
+
+def compose_digest(
+    told: Sequence[Told],
+    *,
+    kind: str,
+    mailing_key: str,
+    language: str,
+    stationery: Stationery,
+    now: dt.datetime,
+) -> Composed:
+    """A day's or a week's news, newest first: each item once, under its first topic, naming the others it came for.
+
+    One that grows too long for a letter gives headlines only.
+    """
+    links = stationery.links.in_language(language)
+    sections: dict[int, tuple[Topic, list[Told]]] = {}
+    for one in told[:MOST_TOLD]:
+        sections.setdefault(one.topics[0].id, (one.topics[0], []))[1].append(one)
+    topics = {topic.id: topic for one in told for topic in one.topics}
+    values = {
+        **_foot_values(list(topics.values()), mailing_key=mailing_key, language=language),
+        "kind": kind,
+        "now": now,
+        "newest": told[0].item,
+        "told": told,
+        "count": len(told),
+        "left_out": max(0, len(told) - MOST_TOLD),
+        "sections": list(sections.values()),
+    }
+    headers = _bulk_headers(
+        list_id=f"{kind}.{stationery.domain}",
+        list_name=stationery.site_name,
+        mailing_key=mailing_key,
+        archive=links.front(),
+        links=links,
+        stationery=stationery,
+        now=now,
+    )
+    write = functools.partial(
+        _write, "digest", sender=stationery.news_sender, language=language, stationery=stationery, headers=headers
+    )
+    return _write_what_fits(write, [{**values, "ledes": ledes} for ledes in (True, False)])
+
+
+def _write_what_fits(write: Callable[..., Composed], choices: Sequence[dict[str, object]]) -> Composed:
+    """The first way of writing a letter that isn't too long; the last where all are."""
+    composed = write(values=choices[0])
+    for values in choices[1:]:
+        if len(composed.letter) > LARGEST_LETTER:
+            composed = write(values=values)
     return composed
 
 
 def compose_confirmation(signup: Signup, *, token: str, stationery: Stationery, now: dt.datetime) -> Composed:
     """The letter that asks an address's owner for a yes. `token` is the end of the link."""
     links = stationery.links.in_language(signup.language)
-    return _write(
+    return _write_single(
         "confirmation",
-        sender=stationery.confirmation_sender,
         language=signup.language,
         stationery=stationery,
-        headers={
-            "Date": format_datetime(now),
-            "Auto-Submitted": "auto-generated",  # RFC 3834 section 5.
-            "X-Auto-Response-Suppress": "All",
-            "Content-Language": signup.language,
-        },
+        now=now,
         values={
-            "topic_names": [topic.name_in(signup.language) for topic in signup.topics],
-            "frequency": signup.frequency,
+            **_describe_signup(signup),
             "confirm": links.confirm(token),
-            "links": links,
-            "site_name": stationery.site_name,
         },
+    )
+
+
+def _describe_signup(signup: Signup) -> dict[str, object]:
+    """What a sign-up asks for, in its language; `wishes` has the topics' names by how often."""
+    return {
+        "topic_names": [topic.name_in(signup.language) for topic in signup.topics],
+        "frequency": signup.frequency,
+        "wishes": [
+            (often, [topic.name_in(signup.language) for topic in topics]) for often, topics in signup.by_frequency()
+        ],
+    }
+
+
+def compose_personal(
+    letter: PersonalLetter, *, keys: Sequence[str], stationery: Stationery, now: dt.datetime
+) -> Composed:
+    """A letter to one person, by its kind. `keys` are the secrets that its link is signed with, newest first."""
+    of_signup: dict[str, object] = {}
+    if letter.signup is not None:  # A reminder has the same link as the letter that it reminds of.
+        links = stationery.links.in_language(letter.language)
+        confirm = links.confirm(signups.make_link_token(letter.signup, keys=keys))
+        of_signup = {**_describe_signup(letter.signup), "confirm": confirm}
+    return _write_single(
+        letter.kind,
+        language=letter.language,
+        stationery=stationery,
+        now=now,
+        values={**of_signup, "letter": letter, "token": personal.make_link_token(letter, keys=keys)},
+    )
+
+
+def _write_single(
+    name: str, *, language: str, stationery: Stationery, now: dt.datetime, values: dict[str, object]
+) -> Composed:
+    """A letter that one person asked for. It comes from another address than news, and no machine should answer it."""
+    return _write(
+        name,
+        sender=stationery.confirmation_sender,
+        language=language,
+        stationery=stationery,
+        headers={"Date": format_datetime(now), **_automatic_headers(language)},
+        values=values,
     )
 
 
@@ -201,8 +368,18 @@ def _write(
     headers: dict[str, str],
     values: dict[str, object],
 ) -> Composed:
+    shared = {
+        "links": stationery.links.in_language(language),
+        "site_name": stationery.site_name,
+        "organisation": stationery.organisation or stationery.site_name,
+        "answers_are_read": stationery.reply_to is not None,
+    }
+
     def render(part: str) -> str:
-        return stationery.render(f"mail/{name}/{part}", language=language, **values)
+        return stationery.render(f"mail/{name}/{part}", language=language, **shared, **values)
+
+    if stationery.reply_to is not None:
+        headers = {"Reply-To": stationery.reply_to, **headers}
 
     letter = Letter(
         subject=" ".join(render("subject.txt").split()),
@@ -237,7 +414,8 @@ class Form:
     _place = re.compile(rb"(?:=\r\n)?".join(re.escape(sign.encode()) for sign in TOKEN_PLACE))
 
     def __init__(self, letter: bytes) -> None:
-        self._pieces: list[bytes | slice] = []
+        self._pieces = [b""]  # The first is for the personal headers.
+        self._places: list[tuple[int, slice]] = []  # Which pieces are personal, and which part of the token each is.
         at = 0
         for found in self._place.finditer(letter):
             self._pieces.append(letter[at : found.start()])
@@ -245,7 +423,8 @@ class Form:
             for run in found.group().split(b"=\r\n"):
                 if start:
                     self._pieces.append(b"=\r\n")
-                self._pieces.append(slice(start, start + len(run)))
+                self._places.append((len(self._pieces), slice(start, start + len(run))))
+                self._pieces.append(run)
                 start += len(run)
             at = found.end()
         self._pieces.append(letter[at:])
@@ -255,5 +434,8 @@ class Form:
         if len(token) != TOKEN_LENGTH:
             raise ValueError(f"a token of {len(token)} characters")
         signs = token.encode("ascii")
-        head = f"To: {to}\r\nMessage-ID: {message_id}\r\n".encode()
-        return head + b"".join(signs[piece] if isinstance(piece, slice) else piece for piece in self._pieces)
+        pieces = self._pieces.copy()
+        pieces[0] = f"To: {to}\r\nMessage-ID: {message_id}\r\n".encode()
+        for place, part in self._places:
+            pieces[place] = signs[part]
+        return b"".join(pieces)

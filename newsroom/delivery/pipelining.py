@@ -5,22 +5,26 @@ it, so each letter costs one round trip; otherwise every command waits for its a
 """
 
 import socket
+import ssl
+import struct
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from newsroom.delivery.answers import Outcome, Result, Stage, clean_reply, sort_answer
 
 LONGEST_REPLY = 64 * 1024
+ENVELOPE = (Stage.SENDER, Stage.RECIPIENT, Stage.CONTENT)
+NOTHING = (b"", b"", b"")
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A letter for one recipient. `letter` is a whole message with CRLF line ends (RFC 5322)."""
+class Outgoing(NamedTuple):
+    """A letter for one recipient. `data` is what follows DATA (see `stuff_dots`)."""
 
     key: int
     sender: str
     to: str
-    letter: bytes
+    data: bytes
 
 
 Take = Callable[[bool], Outgoing | None]
@@ -48,8 +52,19 @@ class MailSession:
         self._smtputf8 = smtputf8
         self._timeout = timeout
         self._final_timeout = final_timeout
-        self._unread = b""
-        sock.settimeout(timeout)
+        self._lines: deque[bytes] = deque()  # What was received and not read yet.
+        self._unfinished = b""
+        self._waiting = 0.0  # How long a reply may take, as the socket knows it.
+        # Where the kernel itself keeps the time, each letter costs one call to it less a packet, and as many hand-overs
+        # between threads. A TLS socket would never learn of the time that ran out there.
+        self._kernel_keeps_time = not isinstance(sock, ssl.SSLSocket)
+        if self._kernel_keeps_time:
+            sock.settimeout(None)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _as_timeval(timeout))
+        self._wait_at_most(timeout)
+        if sock.family in (socket.AF_INET, socket.AF_INET6):
+            # A letter's last, short packet would wait until the ones before it were acknowledged (RFC 896).
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def send_all(
         self,
@@ -69,7 +84,7 @@ class MailSession:
             following: Outgoing | None = None
             try:
                 if self._pipelining and not started:
-                    self._write(self._envelope(current))
+                    self._write(b"".join(self._envelope(current)))
                 refusal, expects_body = self._ask_for_body(current)
             except _Ended as ended:
                 self._end(done, current, Outcome(Result.BROKEN, None, str(ended)))
@@ -113,46 +128,36 @@ class MailSession:
         self.alive = False
         done(one, outcome)
 
-    def _mail_from(self, one: Outgoing) -> bytes:
-        beyond = "" if one.letter.isascii() and one.to.isascii() else " SMTPUTF8 BODY=8BITMIME"
-        return f"MAIL FROM:<{one.sender}>{beyond}\r\n".encode()
-
-    def _envelope(self, one: Outgoing) -> bytes:
-        return self._mail_from(one) + f"RCPT TO:<{one.to}>\r\nDATA\r\n".encode()
+    def _envelope(self, one: Outgoing) -> tuple[bytes, bytes, bytes]:
+        beyond = "" if one.data.isascii() and one.to.isascii() else " SMTPUTF8 BODY=8BITMIME"
+        return f"MAIL FROM:<{one.sender}>{beyond}\r\n".encode(), f"RCPT TO:<{one.to}>\r\n".encode(), b"DATA\r\n"
 
     def _ask_for_body(self, one: Outgoing) -> tuple[Outcome | None, bool]:
         """The refusal, if the server doesn't want this letter's body, and whether it expects one all the same."""
-        if self._pipelining:
-            answers = [(stage, *self._read_reply()) for stage in (Stage.SENDER, Stage.RECIPIENT, Stage.CONTENT)]
-        else:
-            answers = []
-            commands = (
-                (Stage.SENDER, self._mail_from(one)),
-                (Stage.RECIPIENT, f"RCPT TO:<{one.to}>\r\n".encode()),
-                (Stage.CONTENT, b"DATA\r\n"),
-            )
-            for stage, command in commands:
-                self._write(command)
-                code, reply = self._read_reply()
-                answers.append((stage, code, reply))
-                if not 200 <= code < 400:
-                    break
-        expects_body = answers[-1][0] is Stage.CONTENT and answers[-1][1] == 354
-        for stage, code, reply in answers:
+        refusal: Outcome | None = None
+        expects_body = False
+        commands = NOTHING if self._pipelining else self._envelope(one)  # Pipelined, they have left already.
+        for stage, command in zip(ENVELOPE, commands, strict=True):
+            self._write(command)
+            code, reply = self._read_reply()
+            expects_body = stage is Stage.CONTENT and code == 354
+            if refusal is not None or expects_body or (200 <= code < 300 and stage is not Stage.CONTENT):
+                continue
             if code == 421:
                 raise _Ended(f"421 {clean_reply(reply)}")
-            if not (200 <= code < 300 if stage is not Stage.CONTENT else code == 354):
-                return sort_answer(stage, code, reply), expects_body
-        return None, True
+            refusal = sort_answer(stage, code, reply)
+            if not self._pipelining:
+                break
+        return refusal, expects_body
 
     def _hand_over(self, current: Outgoing, following: Outgoing | None) -> Outcome:
         """Send a body, and the following letter's envelope with it; gives what the server said to the body."""
-        body = stuff_dots(current.letter)
         try:
-            self._write(body + self._envelope(following) if following is not None else body)
+            envelope = self._envelope(following) if following is not None else ()
+            self._write(b"".join((current.data, *envelope)))
         except _Ended as ended:
             self.alive = False
-            whole = ended.sent >= len(body)
+            whole = ended.sent >= len(current.data)
             return Outcome(Result.UNCERTAIN if whole else Result.BROKEN, None, str(ended))
         try:
             code, reply = self._read_reply(self._final_timeout)
@@ -178,41 +183,58 @@ class MailSession:
         sent = 0
         try:
             view = memoryview(data)
+            if not self._kernel_keeps_time:
+                self._wait_at_most(self._timeout)
             while sent < len(data):
                 sent += self._socket.send(view[sent:])
         except OSError as error:
-            raise _Ended(str(error), sent) from error
+            raise _Ended(_describe(error), sent) from error
 
     def _read_reply(self, timeout: float | None = None) -> tuple[int, bytes]:
         """One reply, whole: its code, and its text with lines joined (RFC 5321 section 4.2.1)."""
-        lines = []
-        if timeout is not None:
-            self._socket.settimeout(timeout)
+        line = self._read_line(timeout)
+        words = line[4:]
+        while line[3:4] == b"-":
+            line = self._read_line(timeout)
+            words += b" " + line[4:]
         try:
-            while True:
-                line = self._read_line()
-                lines.append(line[4:])
-                if line[3:4] != b"-":
-                    return int(line[:3]), b" ".join(lines)
+            return int(line[:3]), words
         except ValueError as error:
             raise _Ended(f"not an SMTP reply: {clean_reply(line)}") from error
-        finally:
-            if timeout is not None:
-                self._socket.settimeout(self._timeout)
 
-    def _read_line(self) -> bytes:
-        while b"\n" not in self._unread:
+    def _read_line(self, timeout: float | None) -> bytes:
+        while not self._lines:
             try:
+                self._wait_at_most(timeout or self._timeout)
                 more = self._socket.recv(65536)
             except OSError as error:
-                raise _Ended(str(error)) from error
+                raise _Ended(_describe(error)) from error
             if not more:
                 raise _Ended("the server closed the connection")
-            self._unread += more
-            if len(self._unread) > LONGEST_REPLY:
+            *lines, self._unfinished = (self._unfinished + more).split(b"\n")
+            self._lines.extend(lines)
+            if len(self._unfinished) > LONGEST_REPLY:
                 raise _Ended("a reply without end")
-        line, _, self._unread = self._unread.partition(b"\n")
-        return line.rstrip(b"\r")
+        return self._lines.popleft().rstrip(b"\r")
+
+    def _wait_at_most(self, seconds: float) -> None:
+        if seconds == self._waiting:
+            return
+        self._waiting = seconds
+        if self._kernel_keeps_time:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _as_timeval(seconds))
+        else:
+            self._socket.settimeout(seconds)
+
+
+def _as_timeval(seconds: float) -> bytes:
+    """Seconds as the kernel's `struct timeval`."""
+    return struct.pack("ll", int(seconds), int(seconds % 1 * 1_000_000))
+
+
+def _describe(error: OSError) -> str:
+    """What went wrong on the wire, in words; the kernel calls it "unavailable" when the time has run out."""
+    return "timed out" if isinstance(error, BlockingIOError) else str(error)
 
 
 def stuff_dots(letter: bytes) -> bytes:
@@ -221,3 +243,9 @@ def stuff_dots(letter: bytes) -> bytes:
     if stuffed.startswith(b"."):
         stuffed = b"." + stuffed
     return stuffed + (b".\r\n" if stuffed.endswith(b"\r\n") else b"\r\n.\r\n")
+
+
+def unstuff_dots(data: bytes) -> bytes:
+    """The letter that was made to follow DATA; the other way round of `stuff_dots`."""
+    letter = data.removesuffix(b".\r\n").replace(b"\r\n..", b"\r\n.")
+    return letter[1:] if letter.startswith(b"..") else letter

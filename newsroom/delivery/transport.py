@@ -15,7 +15,7 @@ import flask_mail
 from flask import Flask
 
 from newsroom.delivery.answers import Misconfigured, NotNow, Outcome, Result, Stage, clean_reply, sort_answer
-from newsroom.delivery.pipelining import MailSession, Outgoing, Take
+from newsroom.delivery.pipelining import MailSession, Outgoing, Take, stuff_dots, unstuff_dots
 
 
 class Wire(Protocol):
@@ -130,7 +130,7 @@ class Connection(flask_mail.Connection):
 
     def deliver(self, *, sender: str, to: str, letter: bytes) -> Outcome:
         """Hand one letter to the mail server. `letter` is a whole message with CRLF line ends (RFC 5322)."""
-        return deliver_one(self, Outgoing(0, sender, to, letter))
+        return deliver_one(self, Outgoing(0, sender, to, stuff_dots(letter)))
 
     def send(self, message: flask_mail.Message, envelope_from: str | tuple[str, str] | None = None) -> None:
         """Flask-Mail's front door, for a single message. Raises NotNow, Misconfigured or BadHeaderError."""
@@ -240,7 +240,7 @@ class MemoryTransport:
             if isinstance(answer, BaseException):
                 raise answer
             if answer.result is Result.ACCEPTED:
-                self.accepted.append(KeptLetter(one.sender, one.to, one.letter))
+                self.accepted.append(KeptLetter(one.sender, one.to, unstuff_dots(one.data)))
             self.alive = answer.result not in (Result.BROKEN, Result.UNCERTAIN)
             self.answered += self.alive
             done(one, answer)

@@ -1,0 +1,203 @@
+"""Finds what no mailing covers yet, and begins one: items, corrections, digests, sign-ups, personal letters. SQL only.
+
+The caller commits. The unique keys of `mailing` decide between two who look at the same moment.
+"""
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from newsroom.delivery.controlling import note_event
+from newsroom.delivery.digests import Period, Schedule, periods_ended
+from newsroom.delivery.models import NEWS_KINDS, Batch, Delivery, Edition, Lane, Mailing
+from newsroom.news.models import Correction, Item
+from newsroom.subscribers.models import PersonalLetter, Signup, Subscription
+from newsroom.subscribers.signup import LINK_DAYS
+
+LOOK_BACK = dt.timedelta(days=35)  # How far back a digest that never ran is still asked about,
+LOOK_BACK_FOR_ITEMS = dt.timedelta(days=365)  # and an item that was never announced.
+TOO_LATE = "too late"
+
+
+def cover_items(session: Session, *, now: dt.datetime, lateness: dt.timedelta) -> int:
+    """Begin a mailing for each published item that none covers; says how many.
+
+    An urgent item's mailing is of a kind of its own, so that an item that becomes urgent later reaches everybody whom
+    its news didn't. One that should have left longer ago than `lateness` waits for a person's yes.
+    """
+    count = 0
+    for item_id, urgent, published_at in session.execute(items_due(now=now)).all():
+        kind, lane = ("urgent", Lane.URGENT) if urgent else ("news", Lane.NEWS)
+        late = published_at is not None and now - published_at > lateness
+        count += _begin(session, now=now, late=late, kind=kind, lane=lane, item_id=item_id) is not None
+    return count
+
+
+def items_due(*, now: dt.datetime) -> sa.Select[int, bool, dt.datetime | None]:
+    """The published items that no mailing covers: id, whether urgent, and since when."""
+    begun = sa.select(Mailing.id).where(Mailing.item_id == Item.id, Mailing.kind.in_(NEWS_KINDS))
+    return sa.select(Item.id, Item.urgent, Item.published_at).where(
+        Item.announce,
+        Item.published_at <= now,
+        Item.published_at > now - LOOK_BACK_FOR_ITEMS,
+        Item.withdrawn_at.is_(None),
+        sa.or_(
+            ~begun.exists(),
+            sa.and_(Item.urgent, ~begun.where(Mailing.kind == "urgent").exists()),
+        ),
+    )
+
+
+def cover_corrections(session: Session, *, now: dt.datetime, lateness: dt.timedelta) -> int:
+    """Begin a mailing for each correction that is to be told and that none covers; says how many.
+
+    Several corrections of an item are told one by one: who reads the second may have read the first.
+    """
+    covered = sa.select(Mailing.id).where(Mailing.correction_id == Correction.id).exists()
+    waiting = session.scalars(
+        sa.select(Correction)
+        .join(Item, Item.id == Correction.item_id)
+        .where(
+            Correction.announce,
+            Correction.corrected_at <= now,
+            Correction.corrected_at > now - LOOK_BACK_FOR_ITEMS,
+            Item.published_at <= now,
+            Item.withdrawn_at.is_(None),
+            ~covered,
+        )
+        .order_by(Correction.id)
+    ).all()
+    return sum(
+        _begin(
+            session,
+            now=now,
+            late=now - one.corrected_at > lateness,
+            kind="correction",
+            lane=Lane.NEWS,
+            item_id=one.item_id,
+            correction_id=one.id,
+        )
+        is not None
+        for one in waiting
+    )
+
+
+def cover_digests(session: Session, schedules: Sequence[Schedule], *, now: dt.datetime, lateness: dt.timedelta) -> int:
+    """Begin a mailing for each digest period that has ended and that none covers; says how many.
+
+    A period that nobody could want a digest of, because nobody had asked for one before it ended, gets none. One that
+    ended longer ago than `lateness` waits for a person's yes, if there is anything to tell.
+    """
+    count = 0
+    for kind, period in digests_due(session, schedules, now=now):
+        late = now - period.end > lateness and has_news(session, period)
+        count += (
+            _begin(
+                session,
+                now=now,
+                late=late,
+                kind=kind,
+                lane=Lane.DIGEST,
+                period_start=period.start,
+                period_end=period.end,
+            )
+            is not None
+        )
+    return count
+
+
+def digests_due(session: Session, schedules: Sequence[Schedule], *, now: dt.datetime) -> Iterator[tuple[str, Period]]:
+    """The digest periods, each with its kind, that have ended, that somebody wants told, and that no mailing covers."""
+    for schedule in schedules:
+        since = _first_wish(session, schedule.kind)
+        if since is None:
+            continue
+        covered = set(
+            session.scalars(
+                sa.select(Mailing.period_end).where(
+                    Mailing.kind == schedule.kind, Mailing.period_end > now - LOOK_BACK - dt.timedelta(days=1)
+                )
+            )
+        )
+        for period in periods_ended(schedule, after=now - LOOK_BACK, by=now):
+            if period.end not in covered and since <= period.end:
+                yield schedule.kind, period
+
+
+def _first_wish(session: Session, frequency: str) -> dt.datetime | None:
+    """Since when somebody wants digests of a kind, among those who still do."""
+    return session.scalar(
+        sa.select(Subscription.began_at)
+        .where(Subscription.frequency == frequency, Subscription.frequency != "direct", Subscription.ended_at.is_(None))
+        .order_by(Subscription.began_at)
+        .limit(1)
+    )
+
+
+def has_news(session: Session, period: Period) -> bool:
+    """Whether a digest of the period has anything to tell."""
+    told = sa.and_(Item.announce, Item.withdrawn_at.is_(None))
+    within = sa.and_(Item.published_at >= period.start, Item.published_at < period.end)
+    return session.scalar(sa.select(Item.id).where(told, within).limit(1)) is not None
+
+
+def cover_signups(session: Session, *, now: dt.datetime) -> int:
+    """Begin a mailing, with its one delivery, for each sign-up that waits for its letter; says how many."""
+    covered = sa.select(Mailing.id).where(Mailing.signup_id == Signup.id).exists()
+    waiting = session.scalars(
+        sa.select(Signup).where(
+            Signup.confirmed_at.is_(None), Signup.requested_at > now - dt.timedelta(days=LINK_DAYS), ~covered
+        )
+    ).all()
+    return sum(
+        _begin_single(session, signup.subscriber_id, signup.language, now=now, kind="confirmation", signup_id=signup.id)
+        for signup in waiting
+    )
+
+
+def cover_personal_letters(session: Session, *, now: dt.datetime) -> int:
+    """Begin a mailing, with its one delivery, for each personal letter that was asked for; says how many."""
+    covered = sa.select(Mailing.id).where(Mailing.personal_letter_id == PersonalLetter.id).exists()
+    waiting = session.scalars(
+        sa.select(PersonalLetter).where(
+            PersonalLetter.asked_at > now - dt.timedelta(days=LINK_DAYS),
+            PersonalLetter.used_at.is_(None),
+            sa.or_(PersonalLetter.good_until.is_(None), PersonalLetter.good_until > now),
+            ~covered,
+        )
+    ).all()
+    return sum(
+        _begin_single(
+            session, letter.subscriber_id, letter.language, now=now, kind=letter.kind, personal_letter_id=letter.id
+        )
+        for letter in waiting
+    )
+
+
+def _begin_single(session: Session, subscriber_id: int, language: str, *, now: dt.datetime, **values: Any) -> bool:
+    """Begin a mailing of one letter, which needs no matching."""
+    mailing = _begin(session, now=now, lane=Lane.CONFIRMATION, state="composing", matched_at=now, selected=1, **values)
+    if mailing is None:
+        return False
+    edition = Edition(mailing_id=mailing.id, language=language, reason="")
+    batch = Batch(mailing_id=mailing.id, number=0, lane=mailing.lane, due_at=now)
+    session.add_all([edition, batch])
+    session.flush()
+    session.add(Delivery(mailing_id=mailing.id, subscriber_id=subscriber_id, edition_id=edition.id, batch_id=batch.id))
+    return True
+
+
+def _begin(session: Session, *, now: dt.datetime, late: bool = False, **values: Any) -> Mailing | None:
+    values = {"state": "held" if late else "new", "problem": TOO_LATE if late else None, **values}
+    try:
+        with session.begin_nested():
+            mailing = Mailing(created_at=now, **values)
+            session.add(mailing)
+    except sa.exc.IntegrityError:
+        return None  # Another tick was faster; that is a normal day.
+    if late:
+        note_event(session, mailing.id, "held", by="engine", now=now)
+    return mailing
