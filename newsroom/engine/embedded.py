@@ -4,8 +4,6 @@ One thread ticks, the others send. The first sender carries nothing but confirma
 large, stands in their way.
 """
 
-import itertools
-import logging
 import os
 import secrets
 import socket
@@ -13,22 +11,18 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 from flask import Flask
-from sqlalchemy.exc import DBAPIError
 
 from newsroom import clock
-from newsroom.delivery import ledger
-from newsroom.delivery.journal import Journal
 from newsroom.delivery.models import Lane
-from newsroom.delivery.sending import recover, send_batch, tick
-from newsroom.delivery.transport import SMTPTransport
+from newsroom.delivery.sending import recover
+from newsroom.delivery.ticking import tick
 from newsroom.engine.rules import rules_of
-from newsroom.extensions import db, describe_failure, reading
-
-log = logging.getLogger(__name__)
+from newsroom.engine.sender import Leave, Sender, attempt, journal_folder
+from newsroom.engine.watching import WATCH_SECONDS, Watch
+from newsroom.extensions import db
 
 T = TypeVar("T")
 
@@ -42,8 +36,10 @@ class EmbeddedEngine:
         self._pause: float = app.config["ENGINE_PAUSE_SECONDS"]
         self._senders: int = app.config["ENGINE_SENDERS"]
         self._name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-        self._journals = Path(app.instance_path) / "journals"
+        self._leave = Leave(self._rules.identity)
         self._stopping = threading.Event()
+        self._look_now = threading.Event()  # Set by whoever has something for the ticker to see before its next look.
+        self._busy: set[int] = set()  # Senders that had something to do when they last looked.
         self._bell = threading.Condition()
         self._threads: list[threading.Thread] = []
 
@@ -54,6 +50,7 @@ class EmbeddedEngine:
     def stop(self, *, seconds: float = 10) -> None:
         """Finish the letters on the wires and end, or give up waiting after so many seconds."""
         self._stopping.set()
+        self._look_now.set()
         with self._bell:
             self._bell.notify_all()
         end = time.monotonic() + seconds
@@ -69,63 +66,50 @@ class EmbeddedEngine:
         for number in range(self._senders + 1):
             lanes = [int(Lane.CONFIRMATION)] if number == 0 else None
             self._start_thread(f"sender-{number}", partial(self._send_for_ever, number, lanes))
+        with self._app.app_context():
+            watch = Watch(db.engine)
         while not self._stopping.is_set():
-            self._guard(self._look)
+            watch.has_changed()  # What is written from here on asks for another look.
+            more = self._guard(self._look)
             with self._bell:
                 self._bell.notify_all()
-            self._stopping.wait(self._pause)
+            if not more:
+                self._wait_for_work(watch)
+            self._look_now.clear()
+        watch.close()
 
-    def _look(self) -> None:
-        """Take over from workers that died, and do what there is to do but sending."""
-        session = db.session()
-        recover(session, self._journals, now=clock.now())
-        tick(session, self._rules, now=clock.now())
-
-    def _send_for_ever(self, number: int, lanes: list[int] | None) -> None:
-        transport = SMTPTransport(self._app)
-        for life in itertools.count():
-            journal = Journal(self._journals, f"{self._name}:{number}:{life}")
-            while not self._stopping.is_set():
-                found = self._guard(partial(self._send_one, journal, transport, lanes))
-                if found is None:
-                    journal.abandon()  # What it says is settled by the next look, as if this worker had died.
-                    break
-                if not found:
-                    transport.close()  # An idle connection would be closed by the server sooner or later.
-                    with self._bell:
-                        if not self._stopping.is_set():
-                            self._bell.wait(self._pause)
-            else:
-                journal.close()
-                transport.close()
+    def _wait_for_work(self, watch: Watch) -> None:
+        """Wait for the time of the next look; or, while nothing is being sent, until somebody wrote to the database."""
+        end = time.monotonic() + self._pause
+        while (left := end - time.monotonic()) > 0 and not self._look_now.wait(min(left, WATCH_SECONDS)):
+            if watch.has_changed() and not self._busy:
                 return
 
-    def _send_one(self, journal: Journal, transport: SMTPTransport, lanes: list[int] | None) -> bool:
+    def _look(self) -> bool:
+        """Take over from workers that died, and do what there is to do but sending; says whether there is more."""
         session = db.session()
-        with reading():
-            due = ledger.due_batches(session, now=clock.now(), lanes=lanes)
-            session.rollback()
-        return any(
-            send_batch(
-                session,
-                self._rules,
-                transport,
-                batch_id,
-                journal=journal,
-                clock=clock.now,
-                should_stop=self._stopping.is_set,
-            )
-            for batch_id in due
-        )
+        recover(session, journal_folder(self._app), now=clock.now())
+        return self._leave.ask() and tick(session, self._rules, now=clock.now())
+
+    def _send_for_ever(self, number: int, lanes: list[int] | None) -> None:
+        sender = Sender(self._app, self._rules, f"{self._name}:{number}", should_stop=self._stopping.is_set)
+        worked = False
+        while not self._stopping.is_set():
+            found = self._guard(partial(sender.send_next, lanes)) if self._leave.given else False
+            if worked and not found:
+                self._look_now.set()  # What this was the last batch of is done, and should be called so.
+            worked = bool(found)
+            (self._busy.add if worked else self._busy.discard)(number)
+            if found is False:
+                sender.rest()
+                with self._bell:
+                    if not self._stopping.is_set():
+                        self._bell.wait(self._pause)
+        sender.close()
 
     def _guard(self, work: Callable[[], T]) -> T | None:
-        """Do one piece of work in a context of its own. No error ends the thread: it gives None."""
-        try:
-            with self._app.app_context():
-                return work()
-        except DBAPIError as error:
-            log.warning("the database doesn't answer as it should; trying again: %s", describe_failure(error))
-        except Exception:
-            log.exception("the engine met an error; trying again")
-        self._stopping.wait(self._pause)
-        return None
+        """Attempt a piece of work; after an error, wait."""
+        found = attempt(self._app, work)
+        if found is None:
+            self._stopping.wait(self._pause)
+        return found

@@ -1,0 +1,90 @@
+"""The disk that holds database and journals fills up in the middle of a mailing, and is cleared again."""
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy.orm import Session
+
+from newsroom import create_app
+from newsroom.extensions import db
+from tests.conftest import missing, settings
+from tests.engine.common import SENDERS, Processes, check_ledger, check_letters, fill, is_done, publish, stop, wait_for
+from tests.smtp_server import RoughServer
+
+SUBSCRIBERS = 6_000
+DISK_MB = 64
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A small disk of the test's own."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
+        missing("a small disk can't be mounted here; that takes root")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.fixture
+def app(disk: Path, migrated_sqlite: Path) -> Iterator[Flask]:
+    """An installation on that disk."""
+    shutil.copy(migrated_sqlite, disk / "newsroom.sqlite3")
+    app = create_app(settings(disk))
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+
+
+def fill_up(disk: Path) -> Path:
+    """Leave no octet free; gives the file that took them."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file:
+        for size in (1 << 20, 4096, 1):
+            try:
+                while file.write(bytes(size)) == size:
+                    pass
+            except OSError:
+                continue
+    assert shutil.disk_usage(disk).free == 0
+    return filler
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("load")
+def test_a_disk_that_is_full_for_a_while_costs_no_letter_and_the_operator_is_told(
+    app: Flask, session: Session, disk: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    fill(session, SUBSCRIBERS)
+    publish(session)
+    processes = Processes(app)
+
+    with RoughServer() as server:
+        try:
+            engine = processes.start("engine", "run", mail_port=server.port)
+            wait_for(lambda: len(server.taken) >= SUBSCRIBERS // 4, seconds=60)
+            filler = fill_up(disk)
+            time.sleep(5)
+            stands_at = len(server.taken)
+            time.sleep(2)
+            assert engine.poll() is None  # It waits for room, and doesn't fall.
+            assert len(server.taken) == stands_at < SUBSCRIBERS
+            filler.unlink()
+            wait_for(lambda: is_done(session), seconds=120)
+            stop(engine)
+        finally:
+            processes.kill_all()
+
+    check_letters(server.taken, SUBSCRIBERS, most_doubles=SENDERS)
+    check_ledger(session, SUBSCRIBERS)
+    said = capfd.readouterr().err
+    assert re.search("trying again: .*(disk is full|No space left)", said)
+    assert "Traceback" not in said
