@@ -34,12 +34,37 @@ def active_subscriptions(session: Session, subscriber: Subscriber, topic_ids: It
     ).all()
 
 
+def all_active_subscriptions(session: Session, subscriber: Subscriber) -> Sequence[Subscription]:
+    """Everything that the subscriber follows."""
+    return session.scalars(
+        sa.select(Subscription)
+        .where(Subscription.subscriber_id == subscriber.id, Subscription.ended_at.is_(None))
+        .order_by(Subscription.id)
+    ).all()
+
+
+def count_active(session: Session, subscriber: Subscriber) -> int:
+    """How many topics the subscriber follows."""
+    return len(all_active_subscriptions(session, subscriber))
+
+
 def leave(
     session: Session, subscriber: Subscriber, topic_ids: Iterable[int], *, source: str, now: dt.datetime
 ) -> Sequence[Subscription]:
     """End the subscriber's subscriptions to these topics; says which. A second time there is nothing left to end."""
     session.refresh(subscriber, with_for_update=True)
-    ending = active_subscriptions(session, subscriber, topic_ids)
+    return _end(session, subscriber, active_subscriptions(session, subscriber, topic_ids), source=source, now=now)
+
+
+def leave_all(session: Session, subscriber: Subscriber, *, source: str, now: dt.datetime) -> Sequence[Subscription]:
+    """End everything that the subscriber follows; says what that was."""
+    session.refresh(subscriber, with_for_update=True)
+    return _end(session, subscriber, all_active_subscriptions(session, subscriber), source=source, now=now)
+
+
+def _end(
+    session: Session, subscriber: Subscriber, ending: Sequence[Subscription], *, source: str, now: dt.datetime
+) -> Sequence[Subscription]:
     for subscription in ending:
         subscription.ended_at, subscription.end_reason = now, "unsubscribed"
     if ending:

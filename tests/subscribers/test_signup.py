@@ -37,12 +37,20 @@ def other_session(app: Flask) -> Iterator[Session]:
         yield session
 
 
-def ask(session: Session, address: str, *slugs: str, now: dt.datetime = NOON, letters_per_hour: int = 5) -> Asked:
+def ask(
+    session: Session,
+    address: str,
+    *slugs: str,
+    now: dt.datetime = NOON,
+    letters_per_hour: int = 5,
+    own: dict[str, str] | None = None,
+) -> Asked:
     return signup.ask(
         session,
         read_address(address),
         topics.find_topics(session, slugs),
         frequency="direct",
+        own=own,
         language="sv",
         source="web",
         consent_text="Jag vill.",
@@ -102,12 +110,18 @@ def test_an_address_asked_for_too_often_in_an_hour_is_left_in_peace(session: Ses
     assert ask(session, "ana@example.org", "stod", now=NOON + HOUR, letters_per_hour=3) is Asked.LETTER
 
 
-def test_an_address_keeps_its_peace_however_it_is_asked_for(session: Session) -> None:
-    old = make_signup(session, "ana@example.org", "stod", now=NOON - 30 * DAY)
-    for _ in range(2):
-        assert ask(session, "ana@example.org", "stod", letters_per_hour=2) is Asked.LETTER
+def test_the_same_choices_again_within_a_minute_are_one_wish(session: Session) -> None:
+    assert ask(session, "ana@example.org", "stod", "kultur") is Asked.LETTER
+    before = read_tables(session)
 
-    assert signup.ask_again(session, old, now=NOON, letters_per_hour=2) is Asked.QUIET
+    assert ask(session, "Ana@example.org", "kultur", "stod", now=NOON + 59 * SECOND) is Asked.QUIET
+    assert count_new(before, read_tables(session)) == {}
+
+    assert ask(session, "ana@example.org", "kultur", now=NOON + 59 * SECOND) is Asked.LETTER  # Other topics,
+    other = ask(session, "ana@example.org", "kultur", "stod", own={"stod": "weekly"}, now=NOON + 59 * SECOND)
+    assert other is Asked.LETTER  # another rhythm,
+    assert ask(session, "bo@example.org", "stod", "kultur", now=NOON + 59 * SECOND) is Asked.LETTER  # another person,
+    assert ask(session, "ana@example.org", "stod", "kultur", now=NOON + MINUTE) is Asked.LETTER  # or a minute later.
 
 
 def test_a_yes_makes_subscriptions_and_keeps_the_proof(session: Session) -> None:
@@ -167,21 +181,34 @@ def test_a_link_works_for_seven_days_and_not_a_second_longer(session: Session) -
     assert not signup.is_too_old(in_time, now=NOON + 1000 * DAY)
 
 
-def test_asking_again_repeats_an_old_wish_with_a_link_of_its_own(session: Session) -> None:
-    old = make_signup(session, "ana@example.org", "stod", "kultur", frequency="weekly", language="en", now=NOON)
-    later = NOON + 8 * DAY
+def test_topics_may_have_a_frequency_of_their_own(session: Session) -> None:
+    ask(session, "ana@example.org", "stod", "kultur", "offentlig-konst", own={"stod": "weekly", "kultur": "direct"})
+    wish = session.scalars(sa.select(Signup)).one()
+    assert [(often, [one.slug for one in topics]) for often, topics in wish.by_frequency()] == [
+        ("direct", ["kultur", "offentlig-konst"]),
+        ("weekly", ["stod"]),
+    ]
 
-    assert signup.ask_again(session, old, now=later, letters_per_hour=5) is Asked.LETTER
+    signup.confirm(session, wish, now=NOON)
+    session.commit()
 
-    new = session.scalars(sa.select(Signup).where(Signup.id != old.id)).one()
-    assert [topic.slug for topic in new.topics] == ["kultur", "stod"]
-    assert (new.frequency, new.language, new.source, new.consent_text) == ("weekly", "en", "web", "Jag vill.")
-    assert (new.subscriber_id, new.requested_at, new.confirmed_at) == (old.subscriber_id, later, None)
-    assert signup.make_link_token(new.id, keys=KEYS) != signup.make_link_token(old.id, keys=KEYS)
-    signup.confirm(session, new, now=later)
-    assert follows(session, "ana@example.org") == {"stod": "weekly", "kultur": "weekly"}
-    with pytest.raises(signup.TooOld):
-        signup.confirm(session, old, now=later)
+    assert follows(session, "ana@example.org") == {"stod": "weekly", "kultur": "direct", "offentlig-konst": "direct"}
+    events = session.scalars(sa.select(ConsentEvent).order_by(ConsentEvent.id)).all()
+    assert [(one.frequency, one.topics) for one in events] == [
+        ("direct", ["kultur", "offentlig-konst"]),
+        ("weekly", ["stod"]),
+    ]
+
+
+def test_an_old_link_is_too_old_even_where_its_number_was_given_away_again(session: Session) -> None:
+    new = make_signup(session, "bo@example.org", "stod", now=NOON)
+    forgotten = Signup(id=new.id, requested_at=NOON - 8 * DAY)
+    never_kept = Signup(id=12345, requested_at=NOON)
+
+    assert signup.find_signup(session, signup.make_link_token(new, keys=KEYS), keys=KEYS) is new
+    for old in (forgotten, never_kept):
+        with pytest.raises(signup.TooOld):
+            signup.find_signup(session, signup.make_link_token(old, keys=KEYS), keys=KEYS)
 
 
 def test_a_new_frequency_ends_the_old_subscription_and_begins_another(session: Session) -> None:
@@ -271,14 +298,35 @@ def test_two_wishes_for_a_new_address_at_the_same_moment_make_one_subscriber(
     session.commit()
     other.join(10)
 
-    assert answers == [Asked.LETTER]
+    assert answers == [Asked.QUIET]
     assert session.scalars(sa.select(Subscriber)).one().address_key == "ana@example.org"
-    assert len(session.scalars(sa.select(Signup)).all()) == 2
+    assert len(session.scalars(sa.select(Signup)).all()) == 1
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_button_pressed_twice_at_the_same_moment_makes_one_wish(session: Session, other_session: Session) -> None:
+    make_subscriber(session, "ana@example.org", "kultur")
+    session.commit()
+    answers: list[Asked] = []
+
+    def ask_meanwhile() -> None:
+        answers.append(ask(other_session, "ana@example.org", "stod"))
+        other_session.commit()
+
+    ask(session, "ana@example.org", "stod")
+    other = threading.Thread(target=ask_meanwhile)
+    other.start()
+    other.join(0.3)
+    assert other.is_alive(), "the second press must wait for the first"
+    session.commit()
+    other.join(10)
+
+    assert answers == [Asked.QUIET]
 
 
 def test_a_link_works_on_after_the_secret_was_changed(session: Session) -> None:
     wish = make_signup(session, "ana@example.org", "stod")
-    link = signup.make_link_token(wish.id, keys=["old secret"])
+    link = signup.make_link_token(wish, keys=["old secret"])
 
     assert signup.find_signup(session, link, keys=["new secret", "old secret"]) is wish
     assert signup.find_signup(session, link, keys=["newest", "new secret", "old secret"]) is wish
@@ -288,7 +336,7 @@ def test_a_link_works_on_after_the_secret_was_changed(session: Session) -> None:
 
 def test_new_links_are_signed_with_the_newest_secret(session: Session) -> None:
     wish = make_signup(session, "ana@example.org", "stod")
-    link = signup.make_link_token(wish.id, keys=["new secret", "old secret"])
+    link = signup.make_link_token(wish, keys=["new secret", "old secret"])
 
     assert signup.find_signup(session, link, keys=["new secret"]) is wish
     with pytest.raises(signup.UnknownSignup):
@@ -296,10 +344,8 @@ def test_new_links_are_signed_with_the_newest_secret(session: Session) -> None:
 
 
 def test_a_link_that_is_not_ours_finds_nothing(session: Session) -> None:
-    link = signup.make_link_token(make_signup(session, "ana@example.org", "stod").id, keys=KEYS)
+    link = signup.make_link_token(make_signup(session, "ana@example.org", "stod"), keys=KEYS)
 
     for other in ("", "x", ".", f"{link}.x", f"Å{link}", f"{link}\x00", link * 2, link[:-1], "\ud800"):
         with pytest.raises(signup.UnknownSignup):
             signup.find_signup(session, other, keys=KEYS)
-    with pytest.raises(signup.UnknownSignup):
-        signup.find_signup(session, signup.make_link_token(12345, keys=KEYS), keys=KEYS)
