@@ -3,34 +3,16 @@
 from collections.abc import Iterable, Sequence
 
 import sqlalchemy as sa
+from flask_babel import LazyString
 from sqlalchemy.orm import Session
 
 from newsroom.news.models import Topic
 from newsroom.news.slugs import make_slug
-
-START_TOPICS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
-    ("Hälso- och sjukvård", "Health and medical care", ()),
-    ("Kollektivtrafik", "Public transport", ()),
-    ("Regional utveckling", "Regional development", ()),
-    (
-        "Kultur",
-        "Culture",
-        (
-            ("Kultur och hälsa", "Culture and health"),
-            ("Offentlig konst", "Public art"),
-            ("Konstnär och kulturutövare", "Artists and cultural practitioners"),
-        ),
-    ),
-    ("Hållbarhet", "Sustainability", ()),
-    ("Forskning och innovation", "Research and innovation", ()),
-    ("Organisation och styrning", "Organisation and governance", ()),
-    ("Ekonomi och budget", "Economy and budget", ()),
-    ("Bibliotek", "Libraries", ()),
-    ("Stöd", "Grants and support", ()),
-)
-
+from newsroom.news.start_topics import ABOUT, START_TOPICS
+from newsroom.news.writing import BadText, check_line
 
 NAME_LENGTH = 100
+ABOUT_LENGTH = 400
 RESERVED_SLUGS = {"all"}  # Its feed is everything's: /feeds/all.rss.
 
 
@@ -100,6 +82,20 @@ def add_topic(session: Session, *, name: str, name_en: str = "", parent: Topic |
     return topic
 
 
+def describe_topic(topic: Topic, *, about: str, about_en: str) -> None:
+    """Say what a topic covers, in a sentence or two in each language. Raises BadText, with every problem in it."""
+    lines: dict[str, str] = {}
+    problems: list[tuple[str, LazyString]] = []
+    for field, text in (("about", about), ("about_en", about_en)):
+        try:
+            lines[field] = check_line(field, text, limit=ABOUT_LENGTH, may_be_empty=True)
+        except BadText as error:
+            problems += error.problems
+    if problems:
+        raise BadText(problems)
+    topic.about, topic.about_en = lines["about"], lines["about_en"]
+
+
 def add_start_topics(session: Session) -> int:
     """Add the topics that the first authority starts with, where there are none at all; says how many."""
     if session.scalar(sa.select(Topic.id).limit(1)) is not None:
@@ -108,4 +104,6 @@ def add_start_topics(session: Session) -> int:
         parent = add_topic(session, name=name, name_en=name_en)
         for child, child_en in children:
             add_topic(session, name=child, name_en=child_en, parent=parent)
+    for topic in session.scalars(sa.select(Topic).where(Topic.slug.in_(ABOUT))):
+        topic.about, topic.about_en = ABOUT[topic.slug]
     return session.scalar(sa.select(sa.func.count()).select_from(Topic)) or 0

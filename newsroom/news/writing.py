@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 from flask_babel import LazyString, lazy_gettext
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, object_session
 
+from newsroom.news import searching
 from newsroom.news.models import LANGUAGES, Item, ItemTopic, Topic
 from newsroom.news.slugs import make_slug
 
@@ -78,6 +79,23 @@ class BadText(Exception):
         self.problems = problems
 
 
+def check_line(field: str, text: str, *, limit: int, may_be_empty: bool = False) -> str:
+    """A short text as one line with single spaces. Raises BadText where it is too long, empty or has a bad sign."""
+    line = " ".join(normalise(text).split())
+    bad = find_bad_sign(line)
+    if bad:
+        reason = lazy_gettext("There is a control character (%(sign)s) in the text. Remove it.", sign=bad)
+    elif len(line) > limit:
+        reason = lazy_gettext(
+            "The text is %(length)s characters long; at most %(limit)s fit here.", length=len(line), limit=limit
+        )
+    elif not line and not may_be_empty:
+        reason = lazy_gettext("Write a line here.")
+    else:
+        return line
+    raise BadText([(field, reason)])
+
+
 def _free_slug(session: Session, headline: str) -> str:
     slug = make_slug(headline)
     taken = set(session.scalars(sa.select(Item.slug).where(Item.slug.startswith(slug, autoescape=True))))
@@ -90,15 +108,23 @@ def _free_slug(session: Session, headline: str) -> str:
 
 
 def write_item(
-    session: Session, text: ItemText, topics: Sequence[Topic], *, now: dt.datetime, domain: str, announce: bool = True
+    session: Session,
+    text: ItemText,
+    topics: Sequence[Topic],
+    *,
+    now: dt.datetime,
+    domain: str,
+    announce: bool = True,
+    urgent: bool = False,
 ) -> Item:
     """Add a draft. Raises BadText. `domain` is the site's, for the item's lasting name (a tag: URI, RFC 4151)."""
-    item = Item(slug="", guid="", created_at=now, announce=announce)
+    item = Item(slug="", guid="", created_at=now, announce=announce, urgent=urgent)
     change_item(item, text, topics, now=now)
     item.slug = _free_slug(session, item.headline)
     item.guid = f"tag:{domain},{now:%Y-%m-%d}:{item.slug}"
     session.add(item)
     session.flush()
+    searching.index_item(session, item)
     return item
 
 
@@ -123,3 +149,6 @@ def change_item(item: Item, text: ItemText, topics: Sequence[Topic], *, now: dt.
         for position, link in enumerate(item.topic_links):
             link.position = position
     item.updated_at = now
+    session = object_session(item)
+    if session is not None:  # A new item is indexed once it has its number.
+        searching.index_item(session, item)
