@@ -1,4 +1,7 @@
-"""The mailbox's pages: for people at /dev/mailbox, for programs at /dev/mailbox.json."""
+"""The mailbox's pages: for people at /dev/mailbox, for programs at /dev/mailbox.json.
+
+The desk hangs the same pages in behind its login.
+"""
 
 from pathlib import Path
 
@@ -62,7 +65,7 @@ def letters_for_programs() -> Response:
                 "subject": one.subject,
                 "message_id": one.message_id,
                 "received_at": one.received_at,
-                "eml": current_app.config["PUBLIC_URL"] + url_for("mailbox.source", letter_id=one.id),
+                "eml": current_app.config["PUBLIC_URL"] + url_for(".source", letter_id=one.id),
             }
             for one in found
         ]
