@@ -20,6 +20,12 @@ class Links:
     def front(self) -> str:
         return self._at("/")
 
+    def news(self) -> str:
+        return self._at("/nyheter")
+
+    def all_topics(self) -> str:
+        return self._at("/amnen")
+
     def item(self, slug: str) -> str:
         return self._at(f"/nyheter/{slug}")
 
@@ -38,3 +44,22 @@ class Links:
     def unsubscribe(self, token: str, mailing_key: str) -> str:
         """`token` is the subscriber's; the mailing says which topics the letter came for."""
         return self._at(f"/avsluta/{token}/{mailing_key}")
+
+    def leave_topic(self, token: str, mailing_key: str, slug: str) -> str:
+        """Ends one of the topics that the letter came for."""
+        return self._at(f"/avsluta/{token}/{mailing_key}/amne/{slug}")
+
+    def leave_all(self, token: str, mailing_key: str) -> str:
+        """Ends everything that the letter's subscriber follows."""
+        return self._at(f"/avsluta/{token}/{mailing_key}/alla")
+
+    def my_topics(self) -> str:
+        return self._at("/mina-amnen")
+
+    def login(self, token: str) -> str:
+        """Leads to one's own topics; the token is a login letter's, and works once."""
+        return self._at(f"/mina-amnen/logga-in/{token}")
+
+    def confirm_address(self, token: str) -> str:
+        """Asks whether letters may go to a new address; the token is that of the letter that went there."""
+        return self._at(f"/mina-amnen/ny-adress/{token}")

@@ -20,12 +20,19 @@ MAKERS = [
 ]
 ENDPOINTS = {
     "front": "public.front",
+    "news": "public.news",
+    "all_topics": "public.all_topics",
     "item": "public.item",
     "topic": "public.topic",
     "feed": "feeds.rss",
     "subscribe": "signup.choose",
     "confirm": "signup.show_confirmation",
     "unsubscribe": "leaving.show",
+    "leave_topic": "leaving.show_topic",
+    "leave_all": "leaving.show_all",
+    "my_topics": "preferences.show",
+    "login": "login.show",
+    "confirm_address": "addressing.show_confirmation",
 }
 
 

@@ -110,6 +110,6 @@ def test_a_reader_sees_the_catalogues_words(tmp_path: Any) -> None:
     app = create_app(settings(tmp_path))
     with app.test_request_context():
         with force_locale("sv"):
-            assert (gettext("All topics"), ngettext("%(num)s item", "%(num)s items", 2)) == ("Alla ämnen", "2 nyheter")
+            assert (gettext("All topics"), ngettext("%(num)s hit", "%(num)s hits", 2)) == ("Alla ämnen", "2 träffar")
         with force_locale("en"):
-            assert (gettext("All topics"), ngettext("%(num)s item", "%(num)s items", 1)) == ("All topics", "1 item")
+            assert (gettext("All topics"), ngettext("%(num)s hit", "%(num)s hits", 1)) == ("All topics", "1 hit")

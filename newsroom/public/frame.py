@@ -2,7 +2,7 @@
 
 import datetime as dt
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,14 @@ from babel import Locale
 from babel.lists import format_list
 from flask import Flask, Response, abort, current_app, g, has_request_context, request, url_for
 from flask_babel import format_date, format_datetime, get_locale
+from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from newsroom.extensions import babel, reading
 from newsroom.links import Links
 from newsroom.news import markdown
-from newsroom.news.models import LANGUAGES
+from newsroom.news.models import LANGUAGES, Topic
+from newsroom.public import styles
 from newsroom.translations import PoDomain
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -71,16 +73,19 @@ def init_app(app: Flask) -> None:
         locale_selector=choose_language,
     )
     babel.domain_instance = PoDomain()
+    look = styles.init_app(app)
     app.before_request(_refuse_nul)
     app.before_request(_begin_reading)
     app.teardown_request(_end_reading)
     app.after_request(_add_headers)
     app.jinja_env.globals.update(
-        static=make_static_address(Path(app.static_folder or "")),
+        static=make_static_address(Path(app.static_folder or ""), made={styles.NAME: look.sheet}),
         other_language=_other_language,
         format_day=format_day,
         format_moment=format_moment,
+        format_morning=format_morning,
         join_names=join_names,
+        names_of=names_of,
         markdown=markdown.to_html,
         site_links=lambda: Links(current_app.config["PUBLIC_URL"]),
     )
@@ -112,8 +117,8 @@ def _add_headers(response: Response) -> Response:
     response.headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
     if current_app.config["PUBLIC_URL"].startswith("https:"):
         response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
-    if request.endpoint == "static" and response.status_code in (200, 206, 304):
-        # An address with a version in it never means another file; the font's has none, since CSS names it.
+    if request.endpoint in ("static", "styles.sheet") and response.status_code in (200, 206, 304):
+        # An address with a version in it never means another file.
         response.cache_control.no_cache = None
         response.cache_control.public = True
         response.cache_control.max_age = YEAR_SECONDS if "v" in request.args else HOUR_SECONDS
@@ -124,38 +129,57 @@ def _add_headers(response: Response) -> Response:
 
 
 def refuse_other_sites() -> None:
-    """Refuse a form that another site sent (Fetch Metadata, or Origin where a browser is older).
+    """Refuse a form that another site sent."""
+    if came_from_another_site():
+        abort(403)
+
+
+def came_from_another_site() -> bool:
+    """Whether another site sent a form (Fetch Metadata, or Origin where a browser is older).
 
     A request with neither header doesn't come from a browser that could be tricked, and is taken.
     """
     came_from = request.headers.get("Sec-Fetch-Site")
     if came_from is not None:
-        if came_from not in ("same-origin", "none"):
-            abort(403)
-        return
+        return came_from not in ("same-origin", "none")
     origin = request.headers.get("Origin")
-    if origin is not None:
-        own = {request.host, urlsplit(current_app.config["PUBLIC_URL"]).netloc}
-        if origin.partition("://")[2] not in own:
-            abort(403)
+    own = {request.host, urlsplit(current_app.config["PUBLIC_URL"]).netloc}
+    return origin is not None and origin.partition("://")[2] not in own
 
 
-def make_static_address(folder: Path) -> Callable[[str], str]:
-    """A function from a static file's name to its address, which changes whenever the file does."""
+def make_static_address(folder: Path, *, made: Mapping[str, bytes]) -> Callable[[str], str]:
+    """A function from a static file's name to its address, which changes whenever the file does.
+
+    `made` are the files that stand in no folder.
+    """
     known: dict[str, str] = {}
 
     def static(name: str) -> str:
         if name not in known:
-            known[name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()[:10]
+            content = made[name] if name in made else (folder / name).read_bytes()
+            known[name] = hashlib.sha256(content).hexdigest()[:10]
         return f"/static/{name}?v={known[name]}"
 
     return static
 
 
 def _other_language() -> tuple[str, str]:
-    """The other language's code, and this page's address in it."""
-    path = request.full_path if request.query_string else request.path
-    return ("sv", path) if request.script_root.endswith("/en") else ("en", f"/en{path}")
+    """The other language's code, and this page's address in it; the front page's, where a form's answer has none."""
+    prefix, other = ("", "sv") if request.script_root.endswith("/en") else ("/en", "en")
+    if request.method in SAFE_METHODS:
+        path = request.full_path if request.query_string else request.path
+    else:
+        path = request.path if _can_be_opened() else "/"
+    return other, prefix + path
+
+
+def _can_be_opened() -> bool:
+    """Whether a form's own address shows that form, too; one that names a letter's link shows what became of it."""
+    try:
+        _endpoint, names = current_app.url_map.bind("localhost").match(request.path, method="GET")
+    except HTTPException:
+        return False
+    return not names
 
 
 def format_day(moment: dt.datetime) -> str:
@@ -168,9 +192,20 @@ def format_moment(moment: dt.datetime) -> str:
     return str(format_datetime(moment, format="d MMM y HH:mm"))
 
 
+def format_morning(moment: dt.datetime) -> str:
+    """A day soon, with its time, such as torsdag 12 november kl. 07:00, in the site's time zone."""
+    pattern = "EEEE d MMMM 'at' HH:mm" if str(get_locale()) == "en" else "EEEE d MMMM 'kl.' HH:mm"
+    return str(format_datetime(moment, format=pattern))
+
+
 def join_names(names: list[str]) -> str:
     """Names as a sentence lists them: A, B och C."""
     return format_list(list(names), locale=get_locale() or Locale("sv"))
+
+
+def names_of(topics: Iterable[Topic], language: str) -> list[str]:
+    """The topics' names in a language."""
+    return [topic.name_in(language) for topic in topics]
 
 
 def absolute(endpoint: str, **values: Any) -> str:

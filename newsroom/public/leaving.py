@@ -1,8 +1,14 @@
-"""Leaving: one button, one-click from the mail client (RFC 8058), and undo. The link's token is proof enough."""
+"""Leaving: one button, one-click from the mail client (RFC 8058), and undo. The link's token is proof enough.
+
+A letter's link ends what the letter came for; two more end one of its topics, or everything. None of them shows what
+else its subscriber follows, because letters are forwarded.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from flask import Blueprint, abort, render_template, request
+from flask import Blueprint, abort, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import force_locale
 from flask_babel import gettext as _
@@ -13,54 +19,125 @@ from newsroom.extensions import db
 from newsroom.news.models import Topic
 from newsroom.public.signup import SMALL_FORM, secret_keys
 from newsroom.subscribers import leaving
-from newsroom.subscribers.models import Subscriber
+from newsroom.subscribers.models import Subscriber, Subscription
 
 bp = Blueprint("leaving", __name__, url_prefix="/avsluta/<token>/<mailing_key>")
 
 
-def _find(token: str, mailing_key: str) -> tuple[Subscriber, Sequence[int]]:
-    """The subscriber and the topics that a link names."""
+@dataclass(frozen=True)
+class _Link:
+    """What a letter's link names: whose letter it was, and the topics that it came for."""
+
+    token: str
+    mailing_key: str
+    subscriber: Subscriber
+    topics: Sequence[Topic]
+
+    def to(self, endpoint: str, **values: Any) -> str:
+        """Another page of the same letter."""
+        return url_for(endpoint, token=self.token, mailing_key=self.mailing_key, **values)
+
+
+def _find(token: str, mailing_key: str) -> _Link:
     subscriber = leaving.find_subscriber(db.session(), token)
-    topic_ids = ledger.topic_ids_of(db.session(), mailing_key)
-    if subscriber is None or not topic_ids:
+    if subscriber is None:
         abort(404)
-    return subscriber, topic_ids
+    topic_ids = ledger.topic_ids_named(db.session(), mailing_key=mailing_key, subscriber_id=subscriber.id)
+    if not topic_ids:
+        abort(404)
+    return _Link(token, mailing_key, subscriber, [db.session.get_one(Topic, one) for one in topic_ids])
+
+
+def _find_topic(token: str, mailing_key: str, slug: str) -> tuple[_Link, Topic]:
+    """A letter's link with one of its topics; any other topic is not found, so that nobody can try them out."""
+    link = _find(token, mailing_key)
+    topic = next((one for one in link.topics if one.slug == slug), None)
+    if topic is None:
+        abort(404)
+    return link, topic
+
+
+def _active(link: _Link, topics: Sequence[Topic]) -> Sequence[Subscription]:
+    return leaving.active_subscriptions(db.session(), link.subscriber, [one.id for one in topics])
 
 
 @bp.get("")
 def show(token: str, mailing_key: str) -> ResponseReturnValue:
     """Show what would end, and one button."""
-    subscriber, topic_ids = _find(token, mailing_key)
-    active = leaving.active_subscriptions(db.session(), subscriber, topic_ids)
-    return render_template("public/leave.html", topics=[one.topic for one in active])
+    link = _find(token, mailing_key)
+    return render_template("public/leave.html", link=link, topics=[one.topic for one in _active(link, link.topics)])
+
+
+@bp.get("/amne/<slug>")
+def show_topic(token: str, mailing_key: str, slug: str) -> ResponseReturnValue:
+    """Show one topic that would end, and one button."""
+    link, topic = _find_topic(token, mailing_key, slug)
+    return render_template("public/leave.html", link=link, topics=[one.topic for one in _active(link, [topic])])
+
+
+@bp.get("/alla")
+def show_all(token: str, mailing_key: str) -> ResponseReturnValue:
+    """Ask whether everything should end, and show one button."""
+    link = _find(token, mailing_key)
+    count = leaving.count_active(db.session(), link.subscriber)
+    return render_template("public/leave_all.html", link=link, count=count)
 
 
 @bp.post("")
 def leave(token: str, mailing_key: str) -> ResponseReturnValue:
     """End what the letter came for; a second time there is nothing left to end, and that is fine."""
     request.max_content_length = SMALL_FORM
-    subscriber, topic_ids = _find(token, mailing_key)
+    link = _find(token, mailing_key)
+    return _end(link, link.topics)
+
+
+@bp.post("/amne/<slug>")
+def leave_topic(token: str, mailing_key: str, slug: str) -> ResponseReturnValue:
+    """End one of the topics that the letter came for."""
+    request.max_content_length = SMALL_FORM
+    link, topic = _find_topic(token, mailing_key, slug)
+    return _end(link, [topic])
+
+
+@bp.post("/alla")
+def leave_all(token: str, mailing_key: str) -> ResponseReturnValue:
+    """End everything that the letter's subscriber follows."""
+    request.max_content_length = SMALL_FORM
+    return _end(_find(token, mailing_key), None)
+
+
+def _end(link: _Link, topics: Sequence[Topic] | None) -> ResponseReturnValue:
+    """End these topics, or all; answer a mail client with a line, and a person with a page."""
     one_click = request.form.get("List-Unsubscribe") == "One-Click"
-    now = clock.now()
-    ended = leaving.leave(db.session(), subscriber, topic_ids, source="one-click" if one_click else "web", now=now)
+    source, now = "one-click" if one_click else "web", clock.now()
+    if topics is None:
+        ended = leaving.leave_all(db.session(), link.subscriber, source=source, now=now)
+    else:
+        ended = leaving.leave(db.session(), link.subscriber, [one.id for one in topics], source=source, now=now)
     db.session.commit()
     if one_click:
-        with force_locale(subscriber.language):
+        with force_locale(link.subscriber.language):
             return _("You no longer get these letters.") + "\n", 200, {"Content-Type": "text/plain; charset=utf-8"}
-    undo_token = leaving.make_undo_token(ended, keys=secret_keys(), now=now) if ended else None
-    topics = [one.topic for one in ended] or [db.session.get_one(Topic, one) for one in topic_ids]
-    return render_template("public/left.html", topics=topics, undo_token=undo_token)
+    return render_template(
+        "public/left.html",
+        link=link,
+        everything=topics is None,
+        ended=len(ended),
+        topics=[one.topic for one in ended] if ended else topics,
+        left=leaving.count_active(db.session(), link.subscriber),
+        undo_token=leaving.make_undo_token(ended, keys=secret_keys(), now=now) if ended else None,
+    )
 
 
 @bp.post("/angra")
 def undo(token: str, mailing_key: str) -> ResponseReturnValue:
     """Take the leaving back."""
     request.max_content_length = SMALL_FORM
-    subscriber, _topic_ids = _find(token, mailing_key)
+    link = _find(token, mailing_key)
     try:
         restored = leaving.undo(
             db.session(),
-            subscriber,
+            link.subscriber,
             request.form.get("undo", ""),
             keys=secret_keys(),
             source="undo",
@@ -69,4 +146,9 @@ def undo(token: str, mailing_key: str) -> ResponseReturnValue:
     except leaving.CannotUndo:
         return render_template("public/cannot_undo.html"), 410
     db.session.commit()
-    return render_template("public/restored.html", topics=[one.topic for one in restored])
+    named = {topic.id for topic in link.topics}
+    return render_template(
+        "public/restored.html",
+        topics=[one.topic for one in restored if one.topic_id in named],
+        others=sum(one.topic_id not in named for one in restored),
+    )

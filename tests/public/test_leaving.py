@@ -17,6 +17,7 @@ from newsroom.delivery.transport import MemoryTransport
 from newsroom.extensions import db
 from newsroom.subscribers import leaving
 from newsroom.subscribers.models import ConsentEvent, Subscriber, Subscription
+from newsroom.subscribers.signup import confirm
 from tests.conftest import SECRET, settings
 from tests.factories import DAY, HOUR, deliver_everything, make_item, make_signup, make_subscriber, make_topics
 from tests.pages import filled_in, find_form, read_page, title_of, words_of
@@ -70,7 +71,7 @@ def test_opening_the_link_shows_what_would_end_and_one_button_and_changes_nothin
     page = read_page(client.get(link))
 
     assert title_of(page) == "Vill du avsluta breven?"
-    assert [words_of(one) for one in page.xpath("//main//li")] == ["Kultur", "Stöd"]
+    assert [words_of(one) for one in page.xpath("//main/*/ul/li")] == ["Kultur", "Stöd"]
     (form,) = page.xpath("//main//form")
     assert (form.get("method"), form.get("action")) == ("post", None)
     assert [words_of(one) for one in form.xpath(".//button")] == ["Avsluta de här breven"]
@@ -119,6 +120,93 @@ def test_an_english_letter_leads_to_english_pages(app: Flask, session: Session, 
     form = find_form(left, "undo")
     assert title_of(read_page(client.post(form.get("action"), data=filled_in(form)))) == "You subscribe again"
     assert client.post(link, data=ONE_CLICK).data == b"You no longer get these letters.\n"
+
+
+def follow_also(session: Session, *slugs: str, address: str = "ana@example.org") -> None:
+    """Begin to follow more, now."""
+    now = clock.now()
+    confirm(session, make_signup(session, address, *slugs, now=now), now=now)
+    session.commit()
+
+
+def test_a_topic_begun_after_the_letter_is_not_ended_by_its_link(
+    app: Flask, session: Session, client: FlaskClient
+) -> None:
+    subscribe(session, "stod")
+    subscribe(session, "stod", "bibliotek", address="bo@example.org")
+    link = receive(app, session, "stod", "bibliotek")
+    follow_also(session, "bibliotek")  # The item has that topic, too; but this letter didn't come for it.
+
+    assert [words_of(one) for one in read_page(client.get(link)).xpath("//main/*/ul/li")] == ["Stöd"]
+    assert client.get(f"{link}/amne/bibliotek").status_code == 404
+    client.post(link, data=ONE_CLICK)
+
+    assert follows(session) == {"bibliotek"}
+
+
+# One topic of several, or everything
+
+
+def test_one_of_a_letters_topics_can_be_ended_alone(app: Flask, session: Session, client: FlaskClient) -> None:
+    subscribe(session, "stod", "kultur", "bibliotek")
+    link = receive(app, session, "offentlig-konst", "stod")
+    opened = read_page(client.get(link))
+    (way,) = opened.xpath("//a[normalize-space() = 'Avsluta bara Kultur']")
+    before = read_tables(session)
+
+    page = read_page(client.get(way.get("href")))
+    assert [words_of(one) for one in page.xpath("//main/*/ul/li")] == ["Kultur"]
+    assert len(page.xpath("//main//form")) == len(page.xpath("//main//button")) == 1
+    assert read_tables(session) == before
+
+    for number in range(2):
+        left = read_page(client.post(way.get("href")))
+        assert title_of(left) == "Breven är avslutade"
+        assert [words_of(one) for one in left.xpath("//main/*/ul/li")] == ["Kultur"]
+        assert "Du följer fortfarande 2 ämnen" in words_of(left)
+        assert len(left.xpath("//main//form")) == 1 - number  # The second time nothing ended.
+        assert follows(session) == {"stod", "bibliotek"}
+    assert left.xpath("//main//a[@href = '/mina-amnen']") != []
+
+
+def test_everything_can_be_ended_from_any_letter_and_taken_back(
+    app: Flask, session: Session, client: FlaskClient
+) -> None:
+    subscribe(session, "stod", "kultur", "bibliotek")
+    link = receive(app, session, "stod")
+    (way,) = read_page(client.get(link)).xpath("//a[normalize-space() = 'Avsluta alla brev från oss']")
+    before = read_tables(session)
+    page = read_page(client.get(way.get("href")))
+    assert (title_of(page), len(page.xpath("//main//button"))) == ("Vill du avsluta alla brev?", 1)
+    assert read_tables(session) == before
+
+    left = read_page(client.post(way.get("href")))
+
+    assert title_of(left) == "Alla brev är avslutade"
+    assert "Du följde 3 ämnen. Nu får du inga fler nyhetsbrev från oss." in words_of(left)
+    assert follows(session) == set()
+    event = session.scalars(sa.select(ConsentEvent).where(ConsentEvent.kind == "taken_back")).one()
+    assert (event.source, event.topics) == ("web", ["kultur", "bibliotek", "stod"])
+    session.rollback()
+    form = find_form(left, "undo")
+    back = read_page(client.post(form.get("action"), data=filled_in(form)))
+    assert [words_of(one) for one in back.xpath("//main/*/ul/li")] == ["Stöd", "2 ämnen till"]
+    assert follows(session) == {"stod", "kultur", "bibliotek"}
+
+
+@on_sqlite
+def test_ending_everything_twice_is_ending_it_once(app: Flask, session: Session, client: FlaskClient) -> None:
+    subscribe(session, "stod", "bibliotek")
+    link = receive(app, session, "stod") + "/alla"
+    client.post(link)
+    before = read_tables(session)
+
+    again = read_page(client.post(link))
+
+    assert (title_of(again), again.xpath("//main//form")) == ("Alla brev är avslutade", [])
+    opened = read_page(client.get(link))
+    assert (title_of(opened), opened.xpath("//main//form")) == ("Alla brev är avslutade", [])
+    assert read_tables(session) == before
 
 
 # One click in the mail client (RFC 8058)
@@ -289,6 +377,11 @@ def test_a_link_that_names_nobody_or_nothing_is_not_found(app: Flask, session: S
         f"/avsluta/{token}/%ED%A0%80",
         f"/avsluta/{token}/{'x' * 9000}",
         f"/avsluta/ana@example.org/{key}",
+        f"{link}/amne/bibliotek",  # A topic that the letter didn't come for.
+        f"{link}/amne/finns-inte",
+        f"{link}/amne/%00",
+        f"/avsluta/{token[:-1]}/{key}/alla",
+        f"/avsluta/{token}/{key[:-1]}/alla",
         *(f"/avsluta/{token}/{one}" for one in confirmation),
     ):
         for address, method in ((bad, "GET"), (bad, "POST"), (f"{bad}/angra", "POST")):
@@ -303,7 +396,8 @@ def test_a_letters_link_says_nothing_about_whose_it_is(app: Flask, session: Sess
     subscribe(session, "stod", "bibliotek")
     link = receive(app, session, "stod")
 
-    for answer in (client.get(link), client.post(link), client.post(link), client.get(link)):
+    pages = (link, f"{link}/amne/stod", f"{link}/alla")
+    for answer in [client.open(page, method=method) for page in pages for method in ("GET", "POST", "POST", "GET")]:
         text = answer.get_data(as_text=True)
         assert "example.org" not in re.sub(r"<footer.*</footer>", "", text, flags=re.DOTALL)
         assert "Bibliotek" not in text

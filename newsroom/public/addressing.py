@@ -1,0 +1,133 @@
+"""Another address for the same subscription: asked for when logged in, and confirmed by the link in a letter to it."""
+
+from flask import Blueprint, abort, current_app, make_response, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import get_locale
+from flask_babel import gettext as _
+from sqlalchemy.exc import DBAPIError
+
+from newsroom import clock
+from newsroom.delivery import erasing
+from newsroom.extensions import db, describe_failure, limiter, reading
+from newsroom.public import login, reader
+from newsroom.public.frame import refuse_other_sites
+from newsroom.public.signup import SMALL_FORM, secret_keys
+from newsroom.subscribers import changing, personal, sessions
+from newsroom.subscribers.addresses import Address, BadAddress, read_address
+from newsroom.subscribers.models import PersonalLetter, Subscriber
+
+bp = Blueprint("addressing", __name__, url_prefix="/mina-amnen")
+bp.after_request(reader.keep_private)
+
+
+def _show(
+    subscriber: Subscriber, code: int = 200, *, email: str = "", errors: dict[str, str] | None = None
+) -> ResponseReturnValue:
+    pending = changing.pending(db.session(), subscriber, now=clock.now())
+    page = render_template(
+        "public/address.html", subscriber=subscriber, pending=pending, email=email, errors=errors or {}
+    )
+    return page, code
+
+
+@bp.get("/adress")
+def show() -> ResponseReturnValue:
+    """Show the form for a new address."""
+    subscriber = reader.find_reader()
+    return login.show_form() if subscriber is None else _show(subscriber)
+
+
+@bp.post("/adress")
+@limiter.limit(lambda: current_app.config["SIGNUP_LIMIT"])
+def ask() -> ResponseReturnValue:
+    """Ask the new address for its yes, and answer the same whatever address it is."""
+    request.max_content_length = SMALL_FORM
+    refuse_other_sites()
+    email = request.form.get("email", "")
+    with reading():
+        subscriber = reader.find_reader()
+        if subscriber is None:
+            return login.show_form(403)
+        address, errors = _check(email, subscriber)
+        if address is None:
+            return _show(subscriber, 422, email=email, errors=errors)
+        db.session.rollback()
+    try:
+        changing.ask(
+            db.session(),
+            subscriber,
+            address,
+            language=str(get_locale()),
+            keys=secret_keys(),
+            now=clock.now(),
+            letters_per_hour=current_app.config["SIGNUP_LETTERS_PER_HOUR"],
+        )
+        db.session.commit()
+    except DBAPIError as error:
+        db.session.rollback()
+        current_app.logger.error("a change of address could not be saved: %s", describe_failure(error))
+        with reading():
+            text = _("We can't save right now. What you filled in is still here; try again in a while.")
+            return _show(subscriber, 503, email=email, errors={"form": text})
+    return render_template("public/address_asked.html", old=subscriber.address, new=address.shown)
+
+
+def _check(email: str, subscriber: Subscriber) -> tuple[Address | None, dict[str, str]]:
+    try:
+        address = read_address(email)
+    except BadAddress:
+        if email.strip():
+            wrong = _("This isn't a complete e-mail address. It should look like name@example.org.")
+            return None, {"email": wrong}
+        return None, {"email": _("Write your new e-mail address.")}
+    if address.key == subscriber.address_key:
+        return None, {"email": _("This is the address that your letters go to already.")}
+    return address, {}
+
+
+@bp.post("/adress/avbryt")
+def cancel() -> ResponseReturnValue:
+    """Take the question to the new address back."""
+    refuse_other_sites()
+    subscriber = reader.find_reader()
+    if subscriber is None:
+        return login.show_form(403)
+    changing.cancel(db.session(), subscriber, now=clock.now())
+    db.session.commit()
+    return redirect(url_for("preferences.show"), 303)
+
+
+def _find(token: str) -> PersonalLetter:
+    try:
+        return personal.find_letter(db.session(), "change", token, keys=secret_keys())
+    except personal.UnknownLink:
+        abort(404)
+
+
+@bp.get("/ny-adress/<token>")
+def show_confirmation(token: str) -> ResponseReturnValue:
+    """Show one button; or that the link has done its work, or came too late."""
+    letter = _find(token)
+    if letter.address is None or not personal.is_good(letter, now=clock.now()):
+        return render_template("public/address_over.html"), 410
+    other = changing.find_other(db.session(), letter)
+    merges = other is not None and other.confirmed_at is not None
+    return render_template("public/address_confirm.html", address=letter.address, merges=merges)
+
+
+@bp.post("/ny-adress/<token>")
+@limiter.limit(lambda: current_app.config["SIGNUP_LIMIT"])
+def confirm(token: str) -> ResponseReturnValue:
+    """Take the new address's yes, and let whoever gave it in."""
+    refuse_other_sites()
+    letter, now = _find(token), clock.now()
+    before = letter.subscriber_id
+    became, subscriber = changing.confirm(db.session(), letter, now=now)
+    if became is changing.Confirmed.TOO_LATE:
+        db.session.rollback()
+        return render_template("public/address_over.html"), 410
+    erasing.forget_replies(db.session(), before)
+    name = sessions.begin(db.session(), subscriber, now=now, life=reader.session_life())
+    db.session.commit()
+    page = render_template("public/address_changed.html", address=subscriber.address, merged=subscriber.id != before)
+    return reader.give_cookie(make_response(page), name)

@@ -1,0 +1,105 @@
+"""The pages about the site: whole in both languages, true of this installation, and true of the last test run."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from config import PROJECT
+from newsroom import create_app
+from tests.conftest import settings
+from tests.pages import read_page, title_of, words_of
+
+TEXTS = PROJECT / "templates" / "texts"
+PAGES = ("/om", "/integritet", "/tillganglighet")
+
+pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+
+def read(client: FlaskClient, address: str) -> str:
+    answer = client.get(address)
+    assert (address, answer.status_code) == (address, 200)
+    return words_of(read_page(answer).xpath("//main")[0])
+
+
+@pytest.mark.parametrize("name", ["about", "privacy", "accessibility"])
+def test_a_text_has_the_same_parts_in_both_languages(database: str, name: str) -> None:
+    sv, en = ((TEXTS / f"{name}.{language}.html").read_text() for language in ("sv", "en"))
+    for pattern in (r"<h\d>", r"<li\b", r"\{%.*?%\}", r"config\.\w+", r"mailto:|url_for\('[\w.]+'\)|/mina-amnen"):
+        found = [[re.sub(r"\s+lang=.*", "", one) for one in re.findall(pattern, text)] for text in (sv, en)]
+        assert sorted(found[0]) == sorted(found[1])
+
+
+@pytest.mark.parametrize("prefix", ["", "/en"])
+def test_every_page_leads_to_them_and_they_set_no_cookie(client: FlaskClient, prefix: str) -> None:
+    links = read_page(client.get(f"{prefix}/amnen")).xpath("//footer//a/@href")
+    for path in PAGES:
+        assert prefix + path in links
+        answer = client.get(prefix + path)
+        page = read_page(answer)
+        assert answer.status_code == 200
+        assert page.xpath("//meta[@name='description']/@content")[0] not in ("", title_of(page))
+        assert "Set-Cookie" not in answer.headers
+
+
+def test_what_differs_between_authorities_comes_from_the_settings(database: str, tmp_path: Path) -> None:
+    given = {
+        "ORGANISATION_NAME": "Skogsjö kommun",
+        "SITE_NAME": "Nytt från Skogsjö",
+        "CONTACT_ADDRESS": "oss@example.org",
+        "PRIVACY_CONTROLLER": "Kommunstyrelsen, Skogsjö kommun",
+        "PRIVACY_ADDRESS": "dso@example.org",
+        "PRIVACY_PROCESSORS": "Exempel Drift AB",
+        "PRIVACY_SUPERVISION": "Tillsynen, www.example.org",
+        "ACCESSIBILITY_ADDRESS": "alla@example.org",
+        "ACCESSIBILITY_SHORTCOMINGS": "Kartor saknar text. | Filmer saknar syntolkning.",
+        "ACCESSIBILITY_SUPERVISION": "www.example.org/anmal",
+    }
+    client = create_app(settings(tmp_path, SQLALCHEMY_DATABASE_URI=database, **given)).test_client()
+    for prefix in ("", "/en"):
+        said = " ".join(read(client, prefix + path) for path in PAGES)
+        for value in given.values():
+            for part in value.split(" | "):
+                assert part in said
+        assert "Region Stockholm" not in said
+
+
+def test_the_statement_tells_what_the_last_run_found(client: FlaskClient) -> None:
+    kept = json.loads((PROJECT / "newsroom" / "accessibility.json").read_text())
+    page = read_page(client.get("/tillganglighet"))
+    assert page.xpath("//time/@datetime") == [kept["date"]] * 2
+    said = words_of(page.xpath("//main")[0])
+    assert f"{kept['tool']} {kept['version']}" in said
+    assert f"omfattade {sum(kept['counts'].values())} sidor och brev" in said
+    assert "hittade inga fel" in said
+    for path in ("/", "/nyheter", "/prenumerera", "en nyhet", f"{kept['counts']['letters']} brev, av alla slag"):
+        assert page.xpath("//details//li[. = $path]", path=path)
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        ({}, "delvis förenlig"),
+        ({"ACCESSIBILITY_REVIEW": "Granskarna AB, mars 2027"}, "helt förenlig"),
+        ({"ACCESSIBILITY_REVIEW": "Granskarna AB", "ACCESSIBILITY_SHORTCOMINGS": "Kartor."}, "delvis förenlig"),
+    ],
+)
+def test_nobody_is_told_that_all_is_well_before_people_have_looked(
+    database: str, tmp_path: Path, given: dict[str, str], status: str
+) -> None:
+    client = create_app(settings(tmp_path, SQLALCHEMY_DATABASE_URI=database, **given)).test_client()
+    said = read(client, "/tillganglighet")
+    assert status in said
+    assert ("granskats i sin helhet" in said) is (given == {})
+
+
+def test_robots_are_welcome_to_the_news_and_to_nothing_personal(app: Flask, client: FlaskClient) -> None:
+    answer = client.get("/robots.txt")
+    assert answer.content_type == "text/plain; charset=utf-8"
+    said = answer.get_data(as_text=True)
+    assert "Disallow: /desk\n" in said
+    assert "Disallow: /en/avsluta\n" in said
+    assert "Disallow: /\n" not in said
