@@ -1,21 +1,19 @@
 """Items at the desk: list, write, see as readers will, publish now or at a time, withdraw."""
 
+import datetime as dt
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
-from flask import Blueprint, current_app, flash, redirect, render_template, request, session, url_for
+from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
-from flask_security import current_user
-from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm.exc import StaleDataError
 
 from newsroom import clock
-from newsroom.delivery import ledger
-from newsroom.delivery.models import Mailing
-from newsroom.desk.login import LOGIN
-from newsroom.extensions import csrf, db, describe_failure, reading
+from newsroom.delivery import installation, overview, progress
+from newsroom.desk import guarding, wording
+from newsroom.extensions import db, describe_failure, reading
 from newsroom.news import publishing, topics
 from newsroom.news.models import Item
 from newsroom.news.writing import BadText, ItemText, change_item, write_item
@@ -38,6 +36,9 @@ class ItemForm:
     language: str = "sv"
     topics: list[str] = field(default_factory=list)
     announce: bool = True
+    urgent: bool = False
+    correction: str = ""
+    announce_correction: bool = False
     version: int = 0
     errors: dict[str, str] = field(default_factory=dict)
 
@@ -51,6 +52,9 @@ class ItemForm:
             language=request.form.get("language", ""),
             topics=request.form.getlist("topics"),
             announce="announce" in request.form,
+            urgent="urgent" in request.form,
+            correction=request.form.get("correction", ""),
+            announce_correction="announce_correction" in request.form,
             version=request.form.get("version", 0, type=int),
         )
 
@@ -64,6 +68,7 @@ class ItemForm:
             language=item.language,
             topics=[topic.slug for topic in item.topics],
             announce=item.announce,
+            urgent=item.urgent,
             version=item.version,
         )
 
@@ -74,20 +79,9 @@ class ItemForm:
 @bp.before_request
 def let_editors_in() -> ResponseReturnValue | None:
     """Ask who it is; a form that was typed into meanwhile is shown again, not thrown away."""
-    session.permanent = True
-    if not current_user.is_authenticated:
-        if request.method == "POST" and request.endpoint in ("desk.save", "desk.add"):
-            return _form_kept(_("You have been logged out. Log in again in another tab, then press Save here."), 401)
-        return redirect(url_for(LOGIN, next=request.path if request.method == "GET" else None))
-    try:
-        csrf.protect()
-    except CSRFError:
-        text = _("The page had been open for too long. Nothing is lost: press the button again.")
-        if request.endpoint in ("desk.save", "desk.add"):
-            return _form_kept(text, 400)
-        flash(text, "danger")
-        return redirect(url_for("desk.items"))
-    return None
+    return guarding.let_editors_in(
+        back=url_for("desk.items"), keep=_form_kept if request.endpoint in ("desk.save", "desk.add") else None
+    )
 
 
 def _form_kept(problem: str, code: int) -> ResponseReturnValue:
@@ -100,7 +94,11 @@ def _form_kept(problem: str, code: int) -> ResponseReturnValue:
 
 def _show_form(form: ItemForm, item_id: int | None, code: int = 200) -> ResponseReturnValue:
     found = topics.all_topics(db.session())
-    return render_template("desk/edit.html", form=form, item_id=item_id, topics=found), code
+    item = db.session.get(Item, item_id) if item_id is not None else None
+    can_correct = item is not None and publishing.is_published(item, by=clock.now())
+    return render_template(
+        "desk/edit.html", form=form, item_id=item_id, topics=found, can_correct=can_correct or form.correction
+    ), code
 
 
 @bp.get("/")
@@ -108,7 +106,13 @@ def items() -> str:
     """List drafts, what waits for its time, and what is out."""
     newest = sa.select(Item).order_by(sa.func.coalesce(Item.published_at, Item.updated_at).desc(), Item.id.desc())
     found = db.session.scalars(newest.limit(NEWEST)).all()
-    return render_template("desk/items.html", items=found, now=clock.now())
+    return render_template(
+        "desk/items.html",
+        items=found,
+        now=clock.now(),
+        needing=overview.count_needing_a_person(db.session()),
+        strangers=installation.pending(db.session()),
+    )
 
 
 @bp.get("/items/new")
@@ -137,7 +141,7 @@ def save(item_id: int) -> ResponseReturnValue:
 
 def _save(item_id: int | None) -> ResponseReturnValue:
     form = ItemForm.from_request()
-    code = 422
+    code, raised = 422, False
     try:
         item = db.get_or_404(Item, item_id) if item_id is not None else None
         if item is not None and item.version != form.version:
@@ -146,15 +150,27 @@ def _save(item_id: int | None) -> ResponseReturnValue:
         now = clock.now()
         if item is None:
             domain = current_app.config["MAIL_DOMAIN"]
-            item = write_item(db.session(), form.text(), chosen, now=now, domain=domain, announce=form.announce)
+            item = write_item(
+                db.session(),
+                form.text(),
+                chosen,
+                now=now,
+                domain=domain,
+                announce=form.announce,
+                urgent=form.urgent,
+            )
         else:
+            raised = form.urgent and not item.urgent and form.announce and publishing.is_published(item, by=now)
             change_item(item, form.text(), chosen, now=now)
-            item.announce = form.announce
+            item.announce, item.urgent = form.announce, form.urgent
+            _correct(item, form, now=now)
         db.session.commit()
     except BadText as error:
         form.errors |= {name: str(reason) for name, reason in error.problems}
     except topics.UnknownTopic:
         form.errors["topics"] = _("One of the topics isn't there any more. Choose again.")
+    except publishing.NotPublished:
+        form.errors["correction"] = _("Nobody can read this item, so there is nothing to correct. Empty this line.")
     except StaleDataError:
         code = 409
         form.errors["form"] = _(
@@ -166,13 +182,24 @@ def _save(item_id: int | None) -> ResponseReturnValue:
         current_app.logger.error("an item could not be saved: %s", describe_failure(error))
         form.errors["form"] = _("We can't save right now. What you wrote is still here; try again in a while.")
     else:
-        flash(_("Saved."), "success")
+        flash(
+            _("Saved as an important message. Letters leave within a minute to everybody who hasn't had one about it.")
+            if raised
+            else _("Saved."),
+            "success",
+        )
         return redirect(url_for("desk.item", item_id=item.id), 303)
     db.session.rollback()
     with reading():
         if code == 409:
             form.version = db.get_or_404(Item, item_id).version
         return _show_form(form, item_id, code)
+
+
+def _correct(item: Item, form: ItemForm, *, now: dt.datetime) -> None:
+    """Add the correction that an editor wrote a line about; one to be sent needs its line."""
+    if form.correction.strip() or form.announce_correction:
+        publishing.correct(item, form.correction, announce=form.announce_correction, now=now)
 
 
 @bp.get(ITEM)
@@ -183,14 +210,16 @@ def item(item_id: int) -> ResponseReturnValue:
 
 def _show_item(item_id: int, *, publish_at: str = "", error: str = "", code: int = 200) -> ResponseReturnValue:
     found = db.get_or_404(Item, item_id)
-    mailing = db.session.scalar(sa.select(Mailing).where(Mailing.item_id == found.id, Mailing.kind == "news"))
-    totals = ledger.totals(db.session(), mailing.id) if mailing else None
+    now = clock.now()
+    mailings = [
+        (mailing, wording.phase_of(mailing, now=now), progress.totals(db.session(), mailing.id))
+        for mailing in db.session.scalars(overview.of_item(found.id))
+    ]
     page = render_template(
         "desk/item.html",
         item=found,
-        now=clock.now(),
-        mailing=mailing,
-        totals=totals,
+        now=now,
+        mailings=mailings,
         publish_at=publish_at,
         error=error,
     )

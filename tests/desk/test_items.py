@@ -1,6 +1,7 @@
 """Writing, seeing, publishing and withdrawing; and nothing that an editor typed is ever lost."""
 
 import datetime as dt
+import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -141,10 +142,14 @@ def test_no_script_comes_through_from_what_was_written(eva: FlaskClient, client:
 
     browsers = {"/desk/items/1": eva, "/desk/items/1/edit": eva, "/desk/": eva, address: client, "/": client}
     for page in (read_page(browser.get(one)) for one, browser in browsers.items()):
-        assert page.xpath("//script[not(@src)] | //img | //svg | //style | //iframe") == []
+        data = page.xpath("//script[@type='application/ld+json']")  # Is read, never run.
+        assert page.xpath("//script[not(@src)] | //img | //svg | //style | //iframe") == data
+        assert [json.loads(one.text)["headline"] for one in data] == [bad[:190].strip()] * len(data)
         assert [one for one in page.xpath("//@*") if getattr(one, "attrname", "").startswith("on")] == []
         assert [
-            one for one in page.xpath("//main//@href") if not one.startswith(("/", "#", "https://example.org/"))
+            one
+            for one in page.xpath("//main//@href")
+            if not one.startswith(("/", "#", "https://example.org/", "mailto:?subject="))
         ] == []
         assert "{{ 7*7 }}" in words_of(page) or "alert(1)" in words_of(page)  # Shown, as it was written.
     links = read_page(client.get(address)).xpath("//div[@class='prose']//a/@href")
@@ -306,6 +311,61 @@ def test_an_item_that_is_not_there_is_not_found(eva: FlaskClient) -> None:
         for end in ("/publish", "/withdraw"):
             assert eva.post(f"/desk/items/{number}{end}", data={"csrf_token": token}).status_code == 404
     assert eva.post("/desk/items/7/edit", data={"csrf_token": token}).status_code == 404
+
+
+# Important messages
+
+
+def test_an_important_message_is_marked_and_says_whom_it_goes_to(session: Session, eva: FlaskClient) -> None:
+    write(eva, urgent="yes")
+
+    page = read_page(eva.get("/desk/items/1"))
+    panel = words_of(page.xpath("//section[@class='desk-panel']")[0])
+    assert "Utkast Viktigt" in panel
+    assert "Publicera nu och skicka till alla följare" in panel
+    assert "också de som har valt brev varje dag eller varje vecka." in panel
+    assert "Viktigt" in words_of(read_page(eva.get("/desk/")).xpath("//tbody/tr")[0])
+    item = only_item(session)
+    assert (item.urgent, item.version) == (True, 1)
+    assert typed_in(read_page(eva.get("/desk/items/1/edit")))["urgent"] == ["yes"]
+
+    write(eva, "/desk/items/1/edit", urgent=None)
+
+    assert only_item(session).urgent is False
+    assert "Alla som följer något av ämnena direkt får ett brev." in words_of(read_page(eva.get("/desk/items/1")))
+
+
+def test_a_published_item_that_becomes_important_goes_to_those_who_have_not_had_it(
+    app: Flask, session: Session, eva: FlaskClient
+) -> None:
+    make_subscriber(session, "ana@example.org", "stod")
+    make_subscriber(session, "bo@example.org", "stod", frequency="weekly")
+    session.commit()
+    write(eva)
+    publish(eva)
+    post = MemoryTransport()
+    deliver_everything(app, session, post, now=clock.now())
+    session.commit()
+
+    help_text = words_of(read_page(eva.get("/desk/items/1/edit")).get_element_by_id("urgent-help"))
+    saved = write(eva, "/desk/items/1/edit", urgent="yes")
+
+    assert "går brevet iväg så snart du sparar" in help_text
+    words = words_of(read_page(eva.get(saved.location)))
+    assert "Brev går inom en minut till alla som inte redan har fått ett om nyheten." in words
+    deliver_everything(app, session, post, now=clock.now())
+    session.commit()
+    assert [letter.to for letter in post.accepted] == ["ana@example.org", "bo@example.org"]
+    assert "Sparat." in words_of(read_page(eva.get(write(eva, "/desk/items/1/edit", urgent="yes").location)))
+
+
+@on_sqlite
+def test_an_important_message_without_letters_says_that_none_are_sent(session: Session, eva: FlaskClient) -> None:
+    write(eva, urgent="yes", announce=None)
+
+    panel = words_of(read_page(eva.get("/desk/items/1")).xpath("//section[@class='desk-panel']")[0])
+    assert "Publicera nu utan brev" in panel
+    assert "Inga brev skickas för den här nyheten." in panel
 
 
 # Nothing typed is lost
