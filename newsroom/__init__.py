@@ -10,6 +10,7 @@ from config import PROJECT, load
 from newsroom import cli, desk, extensions, public
 from newsroom.feeds import serving
 from newsroom.mailbox import pages as mailbox_pages
+from newsroom.theme import read_colours
 
 
 def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
@@ -34,6 +35,7 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
         WTF_CSRF_TIME_LIMIT=None,
     )
     app.config.from_mapping(settings)
+    app.config["COLOURS"] = read_colours(Path(settings["THEME_FILE"]).read_text())
     Path(app.instance_path).mkdir(mode=0o700, parents=True, exist_ok=True)
     extensions.init_database(app)
     extensions.migrate.init_app(app, extensions.db, directory=str(PROJECT / "migrations"))

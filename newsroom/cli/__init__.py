@@ -2,11 +2,12 @@
 
 from flask import Flask
 
-from newsroom.cli import editors, engine, items, topics, up
+from newsroom.cli import certificate, cluster, editors, engine, items, mailings, subscribers, topics, up
 
 
 def init_app(app: Flask) -> None:
     """Hang the commands into the app."""
-    app.cli.add_command(up.up)
-    for group in (items.group, topics.group, editors.group, engine.group):
-        app.cli.add_command(group)
+    for command in (up.up, cluster.worker, cluster.beat):
+        app.cli.add_command(command)
+    for module in (items, topics, editors, mailings, certificate, engine, subscribers):
+        app.cli.add_command(module.group)

@@ -12,12 +12,12 @@ from flask.cli import AppGroup
 from newsroom import clock
 from newsroom.extensions import db, reading
 from newsroom.links import Links
-from newsroom.news import importing, publishing, topics
+from newsroom.news import importing, publishing, searching, topics
 from newsroom.news.models import LANGUAGES, Item
 from newsroom.news.writing import BadText, write_item
 from newsroom.times import read_local_time
 
-group = AppGroup("items", help="Import, list and publish news items.")
+group = AppGroup("items", help="Import, list, publish and index news items.")
 
 LARGEST_FILE = 5 * 1024 * 1024
 LARGEST_ID = 2**31 - 1  # PostgreSQL's integer.
@@ -121,3 +121,11 @@ def publish_item(item_id: int, at: str | None) -> None:
         raise click.ClickException(f"Item {item_id} has no topic.") from error
     db.session.commit()
     click.echo(f"Item {item_id} can be read from {item.published_at:%Y-%m-%d %H:%M} UTC.")
+
+
+@group.command("index")
+def index_items() -> None:
+    """Make the search index anew; needed only after items were written into the tables by hand."""
+    count = searching.index_everything(db.session.connection())
+    db.session.commit()
+    click.echo(f"Indexed {count} items.")

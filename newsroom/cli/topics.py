@@ -5,8 +5,9 @@ from flask.cli import AppGroup
 
 from newsroom.extensions import db, reading
 from newsroom.news import topics
+from newsroom.news.writing import BadText
 
-group = AppGroup("topics", help="List and add topics.")
+group = AppGroup("topics", help="List, add and describe topics.")
 
 
 @group.command("list")
@@ -41,3 +42,25 @@ def add_start_topics() -> None:
     count = topics.add_start_topics(db.session())
     db.session.commit()
     click.echo(f"Added {count} topics." if count else "There are topics already; nothing was added.")
+
+
+@group.command("describe")
+@click.argument("slug")
+@click.option("--swedish", default=None, help="What it covers, in a sentence or two of Swedish.")
+@click.option("--english", default=None, help="The same in English.")
+def describe_topic(slug: str, swedish: str | None, english: str | None) -> None:
+    """Say what a topic covers; without options, show what is said now."""
+    try:
+        topic = topics.find_topics(db.session(), [slug])[0]
+        if swedish is not None or english is not None:
+            topics.describe_topic(
+                topic,
+                about=topic.about if swedish is None else swedish,
+                about_en=topic.about_en if english is None else english,
+            )
+            db.session.commit()
+    except topics.UnknownTopic as error:
+        raise click.ClickException(f"There is no topic {str(error)!r}; see: newsroom topics list") from error
+    except BadText as error:
+        raise click.ClickException(f"The text can't be taken: {error}") from error
+    click.echo(f"sv: {topic.about or '-'}\nen: {topic.about_en or '-'}")

@@ -2,6 +2,7 @@
 
 import logging
 import multiprocessing
+import os
 import socket
 import threading
 import time
@@ -20,7 +21,7 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server import Server
 
-from config import PROJECT
+from config import PREFIX, PROJECT
 from newsroom import clock, editors
 from newsroom.cli import demo
 from newsroom.engine.embedded import EmbeddedEngine
@@ -50,9 +51,14 @@ def up() -> None:
         except PortTaken as error:
             raise click.ClickException(f"The mailbox can't listen on {error} (NEWSROOM_MAILBOX_PORT)") from error
         app.extensions["mail"].port = app.config["MAIL_PORT"] = mailbox.port
+        os.environ[f"{PREFIX}MAILBOX_PORT"] = str(mailbox.port)  # The site's own process sends rehearsals there.
         mailbox.start()
         lines.append(f"The mailbox:  {app.config['PUBLIC_URL']}/dev/mailbox (SMTP on 127.0.0.1:{mailbox.port})")
-    engine = EmbeddedEngine(app)
+    engine = EmbeddedEngine(app) if app.config["ENGINE"] == "embedded" else None
+    if engine is None:
+        lines.append(
+            "The letters:  by newsroom worker and newsroom beat, to be started besides (NEWSROOM_ENGINE=cluster)"
+        )
     multiprocessing.set_start_method("spawn")  # The engine's threads don't survive a fork.
     server = Server(
         "newsroom.wsgi:app",
@@ -65,12 +71,14 @@ def up() -> None:
         workers_kill_timeout=10,
         log_level=LogLevels.error,
     )
-    server.on_startup(engine.start)
+    if engine is not None:
+        server.on_startup(engine.start)
     threading.Thread(target=_say_when_ready, args=(f"http://{_reach(host)}:{port}/healthz", lines), daemon=True).start()
     try:
         server.serve()
     finally:
-        engine.stop()
+        if engine is not None:
+            engine.stop()
         if mailbox is not None:
             mailbox.stop()
 

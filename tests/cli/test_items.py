@@ -283,3 +283,12 @@ def test_the_command_itself_says_in_one_line_that_the_database_has_no_tables(tmp
     assert done.stderr.count(b"\n") == 1
     assert done.stderr.startswith(b"newsroom: the database can't do that: ")
     assert b"NEWSROOM_SQLALCHEMY_DATABASE_URI" in done.stderr
+
+
+def test_the_search_index_is_made_anew(run: Run, session: Session) -> None:
+    make_item(session, "stod", headline="Bron")
+    session.execute(sa.text("DELETE FROM item_search"))
+    session.commit()
+
+    assert run("index").stdout == "Indexed 1 items.\n"
+    assert session.execute(sa.text("SELECT count(*) FROM item_search")).scalar() == 1

@@ -67,3 +67,33 @@ def test_a_topic_that_cannot_stand_is_refused_in_one_line(
     assert line in result.stderr
     assert result.stderr.count("\n") == 1
     assert session.scalar(sa.select(sa.func.count()).select_from(Topic)) == 13
+
+
+def test_what_a_topic_covers_is_shown_and_changed(run: Run, session: Session) -> None:
+    make_topics(session)
+    session.commit()
+    assert run("describe", "stod").stdout.startswith("sv: Pengar att söka")
+
+    assert run("describe", "stod", "--swedish", "Alla stöd.").stdout.startswith("sv: Alla stöd.\nen: Money to apply")
+    assert run("describe", "stod", "--english", "").stdout == "sv: Alla stöd.\nen: -\n"
+    assert session.scalars(sa.select(Topic.about).where(Topic.slug == "stod")).one() == "Alla stöd."
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("args", "line"),
+    [
+        (["finns-inte"], "There is no topic 'finns-inte'"),
+        (["stod", "--swedish", "x" * 401], "401 characters"),
+        (["stod", "--english", "a\x1bb"], "control character"),
+    ],
+)
+def test_a_description_that_cannot_stand_is_refused_in_one_line(
+    run: Run, session: Session, args: list[str], line: str
+) -> None:
+    make_topics(session)
+    session.commit()
+    result = run("describe", *args)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert line in result.stderr
+    assert result.stderr.count("\n") == 1

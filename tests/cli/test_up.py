@@ -105,6 +105,22 @@ def test_the_login_is_this_installations_own_and_is_shown_again(tmp_path: Path) 
     assert len(shown[0]) >= 16
 
 
+def test_with_a_cluster_it_starts_the_site_without_an_engine_and_says_so(tmp_path: Path) -> None:
+    settings = environ(tmp_path, ENGINE="cluster", BROKER_URL="redis://127.0.0.1:1/0", MAILBOX_PORT=free_port())
+    process = subprocess.Popen(
+        [sys.executable, "-m", "newsroom", "up"], env=settings, cwd=PROJECT, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    lines: list[str] = []
+    while not any("Ctrl-C" in line for line in lines):
+        lines.append(process.stdout.readline())
+    assert any("newsroom worker and newsroom beat" in line for line in lines)
+    process.terminate()
+    assert process.wait(30) == 0
+    process.communicate()
+    assert not (tmp_path / "journals").exists()
+
+
 def test_a_port_in_use_is_said_in_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ended = run_up(tmp_path, PORT=taken.getsockname()[1])
