@@ -3,25 +3,37 @@
 The test's session and the app's are apart, as two people's are: commit before asking the app.
 """
 
+import gc
 import os
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import flask_migrate
 import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2 import FileSystemBytecodeCache
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
+from werkzeug.routing import Rule
 
 import config
-from newsroom import create_app
+from newsroom import clock, create_app
 from newsroom.extensions import Base, db
+from tests.letters import Specimen, write_letters
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+# TRUNCATE makes new files for every table and index; deleting a test's few rows takes a tenth of the time.
+EMPTY_POSTGRES = f"""
+{"".join(f'DELETE FROM "{table.name}";' for table in reversed(Base.metadata.sorted_tables))}
+SELECT setval(seqrelid, seqstart, false) FROM pg_sequence;
+"""
 CI = os.environ.get("CI") == "true"
 POSTGRES_URL = os.environ.get("NEWSROOM_TEST_POSTGRES_URL", "postgresql+psycopg://postgres@127.0.0.1/postgres")
 SECRET = "a secret for tests alone, long enough to be one"
@@ -43,6 +55,13 @@ def missing(what: str) -> None:
     pytest.skip(what)
 
 
+def pytest_collection_finish() -> None:
+    """What is there by now stays: looking through it again and again for garbage took a quarter of the tests' time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
 def pytest_sessionstart() -> None:
     if not CI or os.environ.get("PYTEST_XDIST_WORKER"):
         return
@@ -51,6 +70,27 @@ def pytest_sessionstart() -> None:
             socket.create_connection(("127.0.0.1", port), timeout=5).close()
         except OSError as error:
             pytest.exit(f"CI needs {name} on port {port}: {error}", returncode=1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """An app of its own for every test would compile the same routes and templates anew, for longer than most take.
+
+    What werkzeug compiles for a rule depends on the rule alone, and what Jinja does for a template on its text.
+    """
+    options = {"bytecode_cache": FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))}
+    compile_builder, kept = Rule._compile_builder, {}
+
+    def compile_once(rule: Rule, append_unknown: bool = True) -> Any:
+        key = (rule.rule, str(rule._trace), str(rule.defaults), append_unknown)
+        if key not in kept:
+            kept[key] = compile_builder(rule, append_unknown)
+        return kept[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rule, "_compile_builder", compile_once)
+        patch.setattr(Flask, "jinja_options", options)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -78,6 +118,8 @@ def migrated_postgres(tmp_path_factory: pytest.TempPathFactory, worker_id: str) 
     try:
         with server.connect() as connection:
             connection.exec_driver_sql(f"CREATE DATABASE {name}")
+            # Tests of a crash have a server of their own; on this one no commit has to wait for the disk.
+            connection.exec_driver_sql(f"ALTER DATABASE {name} SET synchronous_commit = off")
     except sa.exc.OperationalError as error:
         missing(f"PostgreSQL doesn't answer at NEWSROOM_TEST_POSTGRES_URL: {error.orig}")
     own = url.set(database=name).render_as_string(hide_password=False)
@@ -101,9 +143,8 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     url: str = request.getfixturevalue("migrated_postgres")
     yield url
     engine = sa.create_engine(url)
-    names = ", ".join(f'"{table.name}"' for table in Base.metadata.sorted_tables)
     with engine.begin() as connection:
-        connection.exec_driver_sql(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
+        connection.exec_driver_sql(EMPTY_POSTGRES)
     engine.dispose()
 
 
@@ -129,3 +170,44 @@ def session(app: Flask) -> Iterator[Session]:
 def client(app: Flask) -> FlaskClient:
     """A reader, with a jar for the cookies that shouldn't come."""
     return app.test_client()
+
+
+@pytest.fixture(scope="session")
+def letters_app(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    """An installation at https://nyheter.example.org, for the letters that it writes."""
+    folder = tmp_path_factory.mktemp("letters")
+    shutil.copy(migrated_sqlite, folder / "newsroom.sqlite3")
+    changes = {
+        "PUBLIC_URL": "https://nyheter.example.org",
+        "MAIL_SERVER": "127.0.0.1",
+        "MAIL_DEFAULT_SENDER": "nyheter@nyheter.example.org",
+        "MAIL_REPLY_TO": "press@example.org",
+    }
+    app = create_app(settings(folder, **changes))
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def letters(letters_app: Flask) -> Mapping[tuple[str, str], Specimen]:
+    """Every kind of letter in both languages, as tests/letters.py lists them."""
+    with letters_app.app_context():
+        engine = db.engine
+    with Session(engine) as session:
+        return write_letters(letters_app, session, by=clock.now())
+
+
+@pytest.fixture(scope="session")
+def browser() -> "Iterator[Browser]":
+    """Chromium as the machine has it."""
+    from playwright.sync_api import sync_playwright
+
+    names = [os.environ.get("NEWSROOM_TEST_BROWSER", ""), "chromium", "chromium-browser", "google-chrome"]
+    path = next((found for found in map(shutil.which, filter(None, names)) if found), None)
+    if path is None:
+        missing("no Chromium; Debian: apt install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()

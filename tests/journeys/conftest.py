@@ -3,25 +3,115 @@
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
-from tests.conftest import missing
+from tests.axe import STICKS_OUT
 
 PROJECT = Path(__file__).resolve().parents[2]
+
+
+WIDTHS = (320, 390, 1280)
+with_and_without_scripts = pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "plain"])
+
+
+def fits(page: Page) -> None:
+    """At every width nothing sticks out, and every button can be pressed: it is seen, and nothing covers it.
+
+    The window then has the next width, so that what is really pressed is pressed at each in turn.
+    """
+    before = page.viewport_size["width"] if page.viewport_size else 0
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate(STICKS_OUT) == [], f"at {width} pixels"
+        for button in page.get_by_role("main").get_by_role("button").all():
+            button.click(trial=True, timeout=5_000)
+    page.set_viewport_size({"width": WIDTHS[(WIDTHS.index(before) + 1) % len(WIDTHS)], "height": 800})
+
+
+@contextmanager
+def window(
+    browser: Browser, width: int = WIDTHS[0], *, height: int = 800, scripts: bool = True, scale: float = 1
+) -> Iterator[Page]:
+    """A reader's window; what fails in it fails the test."""
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        java_script_enabled=scripts,
+        device_scale_factor=scale,
+        locale="sv-SE",
+    )
+    page = context.new_page()
+    failures: list[str] = []
+    page.on("pageerror", lambda error: failures.append(str(error)))
+    page.on("console", lambda said: failures.append(said.text) if "Content Security Policy" in said.text else None)
+    yield page
+    # Only who has said yes is known, and only among their own topics.
+    assert {cookie["path"] for cookie in context.cookies()} <= {"/mina-amnen", "/en/mina-amnen"}
+    context.close()
+    assert failures == []
+
+
+# What the browser says about the element that has the focus.
+SEEN = """() => {
+  const one = document.activeElement;
+  const box = one.getBoundingClientRect();
+  // A checkbox shows its focus around its whole field.
+  const marks = [one, one.closest(".ds-field")].filter(Boolean).map((element) => getComputedStyle(element));
+  const shown = marks.some((style) => (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2)
+    || (style.boxShadow !== "none" && /[1-9]/.test(style.boxShadow.replace(/rgba?\\([^)]*\\)/g, ""))));
+  const first = one.getClientRects()[0]; // A link may begin at the end of a line, and go on below.
+  const x = first.left + Math.min(first.width / 2, 20), y = first.top + Math.min(first.height / 2, 20);
+  const above = document.elementFromPoint(x, y);
+  const order = [...document.querySelectorAll("a, button, input, select, summary, [tabindex]")].indexOf(one);
+  return {
+    name: one.name || one.textContent.trim(), kind: one.type || one.tagName, order, shown,
+    called: (one.labels?.[0] || one).textContent.trim(), within_main: one.closest("main") !== null,
+    top: box.top + scrollY, left: box.left,
+    within: box.left >= 0 && box.right <= innerWidth + 1 && box.top >= 0 && box.top < innerHeight,
+    free: above !== null && (above === one || one.contains(above) || above.contains(one)),
+  };
+}"""
+
+
+def tab(page: Page, seen: list[dict[str, Any]]) -> dict[str, Any]:
+    """Move on by keyboard; gives what has the focus then, which shows, and adds it to what was seen."""
+    page.keyboard.press("Tab")
+    now: dict[str, Any] = page.evaluate(SEEN)
+    assert now["shown"], f"the focus doesn't show: {now}"
+    assert now["within"], f"the focus is out of sight: {now}"
+    assert now["free"], f"something covers the focus: {now}"
+    seen.append(now)
+    return now
+
+
+def tab_to(page: Page, words: str, seen: list[dict[str, Any]] | None = None, *, most: int = 80) -> None:
+    """Move on by keyboard until something has the focus that is called so."""
+    for _ in range(most):
+        if words in str(tab(page, [] if seen is None else seen)["called"]):
+            return
+    raise AssertionError(f"nothing called {words} comes up")
+
+
+def check_order(seen: list[dict[str, Any]]) -> None:
+    """The order of the keyboard is the order of the page, and the one that eyes follow: down, or on to the right."""
+    order = [one["order"] for one in seen]
+    assert order == sorted(order)
+    for one, following in pairwise(seen):
+        assert following["top"] >= one["top"] or following["left"] > one["left"], (one, following)
 
 
 @dataclass
@@ -40,7 +130,12 @@ class Site:
         """Run a `newsroom` command on this installation; gives what it printed."""
         environ = os.environ | environ_of(self.instance, int(self.address.rpartition(":")[2]))
         done = subprocess.run(
-            [PROJECT / ".venv/bin/newsroom", *words], env=environ, check=True, capture_output=True, text=True
+            [sys.executable, "-m", "newsroom", *words],
+            env=environ,
+            cwd=PROJECT,
+            check=True,
+            capture_output=True,
+            text=True,
         )
         return done.stdout
 
@@ -89,11 +184,11 @@ def answers(address: str) -> bool:
     return True
 
 
-@pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A fresh installation with its demo content, as `make run` starts it."""
-    instance, port = tmp_path_factory.mktemp("instance"), free_port()
-    environ = os.environ | environ_of(instance, port)
+@contextmanager
+def run_site(instance: Path, **values: str) -> Iterator[Site]:
+    """A fresh installation with its demo content, as `make run` starts it, with further settings."""
+    port = free_port()
+    environ = os.environ | environ_of(instance, port) | {f"NEWSROOM_{name}": value for name, value in values.items()}
     process = subprocess.Popen([sys.executable, "-m", "newsroom", "up"], env=environ, cwd=PROJECT)
     try:
         found = Site(f"http://127.0.0.1:{port}", instance)
@@ -105,16 +200,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Chromium as the machine has it."""
-    names = [os.environ.get("NEWSROOM_TEST_BROWSER", ""), "chromium", "chromium-browser", "google-chrome"]
-    path = next((found for found in map(shutil.which, filter(None, names)) if found), None)
-    if path is None:
-        missing("no Chromium; Debian: apt install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """An installation that the journeys share."""
+    with run_site(tmp_path_factory.mktemp("instance")) as found:
+        yield found
 
 
 @pytest.fixture
@@ -142,3 +231,13 @@ def link_in(letter: EmailMessage, kind: str) -> str:
     found = re.search(rf"https?://\S+/{kind}/\S+", text_of(letter))
     assert found, f"no {kind} link"
     return found.group()
+
+
+def log_in(page: Page, site: Site) -> None:
+    """Open the desk with the installation's own login."""
+    email, password = site.login()
+    page.goto(f"{site.address}/desk/login")
+    page.get_by_label("E-postadress").fill(email)
+    page.get_by_label("Lösenord").fill(password)
+    page.get_by_role("button", name="Logga in").click()
+    page.get_by_role("heading", name="Nyheter").wait_for()

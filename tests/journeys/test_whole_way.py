@@ -51,9 +51,12 @@ def test_a_reader_subscribes_an_editor_publishes_and_a_letter_comes(page: Page, 
     confirmation = site.wait_for_letters("ana.berg@example.org", 1)[0]
     page.goto(link_in(confirmation, "bekrafta"))
     expect(page.get_by_role("main").get_by_role("button")).to_have_count(1)
-    page.get_by_role("button", name="Ja, jag vill prenumerera").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Välkommen!")
     assert page.context.cookies() == []
+    page.get_by_role("button", name="Ja, jag vill prenumerera").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Klart!")
+    # Who has just shown that they read this mailbox may change what they chose; nothing else sees that cookie.
+    paths = {cookie["path"] for cookie in page.context.cookies()}
+    assert paths == {"/mina-amnen", "/en/mina-amnen"}
 
     # An editor logs in, writes, sees the item as it will look, and publishes it.
     email, password = site.login()
@@ -81,8 +84,8 @@ def test_a_reader_subscribes_an_editor_publishes_and_a_letter_comes(page: Page, 
     assert "för att du följer Kultur." in " ".join(text_of(letter).split())
     assert "Invigning" in text_of(letter)
     assert "<h1" in text_of(letter, "html")
-    unsubscribe = link_in(letter, "avsluta")
-    assert letter["List-Unsubscribe"] == f"<{unsubscribe}>"
+    unsubscribe = str(letter["List-Unsubscribe"]).strip("<>")
+    assert f"{unsubscribe}/amne/kultur\n" in text_of(letter).replace("\r", "")
     assert letter["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert re.fullmatch(r"<[0-9a-f]{32}@localhost>", letter["Message-ID"])
 
@@ -113,7 +116,7 @@ def test_an_announcement_from_a_file_becomes_a_page_a_feed_entry_and_letters(pag
     subscribe(page, site, "bo.lind@example.org", "Regional utveckling", "Forskning och innovation")
     page.goto(link_in(site.wait_for_letters("bo.lind@example.org", 1)[0], "bekrafta"))
     page.get_by_role("button", name="Ja, jag vill prenumerera").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Välkommen!")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Klart!")
 
     said = site.run(
         "items", "import", str(STRATEGY), "--topics", "regional-utveckling,forskning-och-innovation", "--publish"
@@ -131,33 +134,6 @@ def test_an_announcement_from_a_file_becomes_a_page_a_feed_entry_and_letters(pag
     expect(article.locator(".prose").first.locator("ul")).to_have_count(4)
     expect(article.locator(".facts p")).to_have_count(2)
     assert "utvecklingsdirektör i Region Stockholm" in text_of(letter)
-
-
-def test_the_whole_subscription_works_by_keyboard_alone(page: Page, site: Site) -> None:
-    page.goto(f"{site.address}/prenumerera")
-    page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Hoppa till innehållet")).to_be_focused()
-    page.keyboard.press("Enter")
-    page.keyboard.press("Tab")
-    expect(page.get_by_label("Hälso- och sjukvård")).to_be_focused()
-    page.keyboard.press("Space")
-    while page.evaluate("document.activeElement.name") == "topics":
-        page.keyboard.press("Tab")
-    expect(page.get_by_label("Direkt")).to_be_focused()
-    page.keyboard.press("ArrowDown")
-    expect(page.get_by_label("Varje dag")).to_be_checked()
-    page.keyboard.press("Tab")
-    page.keyboard.type("tangent@example.org")
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Nästan klart")
-
-    page.goto(link_in(site.wait_for_letters("tangent@example.org", 1)[0], "bekrafta"))
-    while page.evaluate("document.activeElement.tagName") != "BUTTON":
-        page.keyboard.press("Tab")
-    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
-    assert outline != "none"
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Välkommen!")
 
 
 def test_what_was_typed_stays_and_the_focus_moves_to_what_is_wrong(page: Page, site: Site) -> None:
@@ -187,7 +163,7 @@ def test_the_site_speaks_english_under_en(page: Page, site: Site) -> None:
     assert letter["Subject"].startswith("Confirm that you want news")
     page.goto(link_in(letter, "bekrafta"))
     page.get_by_role("button", name="Yes, I want to subscribe").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Welcome!")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Done!")
 
 
 def test_without_javascript_everything_works(site: Site, page: Page) -> None:
@@ -199,7 +175,7 @@ def test_without_javascript_everything_works(site: Site, page: Page) -> None:
         subscribe(plain, site, "utan.skript@example.org", "Bibliotek")
         plain.goto(link_in(site.wait_for_letters("utan.skript@example.org", 1)[0], "bekrafta"))
         plain.get_by_role("button", name="Ja, jag vill prenumerera").click()
-        expect(plain.get_by_role("heading", level=1)).to_have_text("Välkommen!")
+        expect(plain.get_by_role("heading", level=1)).to_have_text("Klart!")
     finally:
         context.close()
 
