@@ -1,18 +1,20 @@
 # Two commands matter: `make run` and `make test`. Everything they need lands in .venv; nothing needs root,
-# except that `make test` fetches Debian's Chromium through apt when it runs as root and finds no browser.
+# except that `make test` fetches Debian's Chromium and SpamAssassin through apt when it runs as root and finds none.
 SHELL := /bin/bash
 PYTHON ?= python3
 UV := $(shell command -v uv 2>/dev/null)
 BIN := .venv/bin
-PARALLEL ?= $(shell nproc)
+# Some tests wait for another process; meanwhile a core is free.
+PARALLEL ?= $(shell expr $$(nproc) + 1)
 
-.PHONY: run test check bench looks lock vendor clean
+.PHONY: run test check bench looks accessibility check-html lock vendor clean
 
 run: .venv/.run  ## Start the site, the delivery engine and the catching mailbox.
 	@exec $(BIN)/newsroom up
 
 test: .venv/.test  ## Run all tests, in the browser too.
 	@tools/ensure-browser
+	@tools/ensure-spamassassin
 	@$(BIN)/pytest -n $(PARALLEL) --dist loadgroup
 
 check: .venv/.test  ## Style and types.
@@ -21,12 +23,22 @@ check: .venv/.test  ## Style and types.
 	@$(BIN)/mypy
 	@$(BIN)/python tools/vendor.py --check
 
-bench: .venv/.test  ## Measure what we claim about speed; needs Postfix's smtp-sink and smtp-source.
-	@for one in bench/starting.py bench/sending.py; do $(BIN)/python $$one || exit 1; done
+BENCHES := starting sending latency matching memory confirming digests searching cluster curve
 
-looks: .venv/.test  ## Take the screenshots in docs/looks/.
+bench: .venv/.test  ## Measure what we claim about speed; takes half an hour, PostgreSQL, RabbitMQ and Postfix's smtp-sink and smtp-source.
+	@for one in $(BENCHES); do echo "== $$one"; $(BIN)/python bench/$$one.py || exit 1; done
+	@$(BIN)/python tools/performance.py
+
+looks: .venv/.test  ## Take the screenshots in docs/looks/, and write docs/looks.md.
 	@tools/ensure-browser
 	@$(BIN)/python tools/looks.py
+
+accessibility: .venv/.test  ## Test pages and letters with axe, and keep what it found for the accessibility statement.
+	@tools/ensure-browser
+	@NEWSROOM_TEST_KEEPS_ACCESSIBILITY=yes $(BIN)/pytest -q -n 0 tests/public/test_accessibility.py tests/desk/test_accessibility.py tests/journeys/test_letters.py
+
+check-html: .venv/.test  ## Hold every page and letter against the HTML standard, with the Nu checker; needs npm and Java.
+	@$(BIN)/python tools/check_html.py
 
 .venv/.run: requirements/build.txt requirements/run.txt pyproject.toml | .venv/bin/python
 	@tools/install requirements/build.txt requirements/run.txt
@@ -43,9 +55,10 @@ lock:  ## Write the hashed requirements anew; needs uv.
 	@test -n "$(UV)" || { echo "make lock needs uv on the PATH."; exit 1; }
 	@compile() { uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate "$$@"; }; \
 	compile requirements/build.in -o requirements/build.txt && \
-	compile pyproject.toml --extra postgres --extra test -o requirements/test.txt && \
+	compile pyproject.toml --extra cluster --extra test -o requirements/test.txt && \
 	compile pyproject.toml -c requirements/test.txt -o requirements/run.txt && \
-	compile pyproject.toml --extra postgres -c requirements/test.txt -o requirements/postgres.txt
+	compile pyproject.toml --extra postgres -c requirements/test.txt -o requirements/postgres.txt && \
+	compile pyproject.toml --extra cluster -c requirements/test.txt -o requirements/cluster.txt
 
 vendor:  ## Fetch the front-end files anew; needs npm and fonttools.
 	@$(PYTHON) tools/vendor.py

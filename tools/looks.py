@@ -1,9 +1,11 @@
 """Takes screenshots of the pages and letters of a fresh installation, at 390 and 1280 pixels, light and dark.
 
-`make looks` writes them to docs/looks/; a folder given as argument takes them instead.
+`make looks` writes them to docs/looks/, and docs/looks.md, which shows them; a folder given as argument takes them
+instead. A page is added in two places here: its address in `prepare`, its name and caption in PAGES.
 """
 
 import base64
+import datetime as dt
 import json
 import os
 import re
@@ -20,11 +22,112 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 from playwright.sync_api import Browser, Page, sync_playwright
+from sqlalchemy.orm import Session
 
 PROJECT = Path(__file__).resolve().parent.parent
-WIDTHS = (390, 1280)
+sys.path.insert(0, str(PROJECT))
+
+from config import load  # noqa: E402
+from newsroom import clock, create_app  # noqa: E402
+from newsroom.delivery import controlling  # noqa: E402
+from newsroom.delivery.digests import periods_ended  # noqa: E402
+from newsroom.delivery.models import Lane, Mailing  # noqa: E402
+from newsroom.engine.rules import rules_of  # noqa: E402
+from newsroom.extensions import db, reading  # noqa: E402
+from newsroom.news import publishing, topics  # noqa: E402
+from newsroom.news.models import Item  # noqa: E402
+from newsroom.news.writing import ItemText, write_item  # noqa: E402
+from newsroom.public.reader import COOKIE as READER_COOKIE  # noqa: E402
+from newsroom.subscribers import changing, erasing  # noqa: E402
+from newsroom.subscribers.addresses import read_address  # noqa: E402
+from newsroom.subscribers.models import Signup, Subscriber  # noqa: E402
+from newsroom.subscribers.signup import ask, confirm  # noqa: E402
+
+WIDTHS = {390: 0.72, 1280: 0.5}  # In pixels, each with the scale at which its pictures are kept.
 SCHEMES = ("light", "dark")
+TALLEST = {390: 1700, 1280: 1900}  # Pixels of a page that a picture shows.
+QUALITY = 50  # Of WebP; text stays readable, and all pictures together small.
+MOST_OCTETS = 6_000_000
+PAGES = {  # What docs/looks.md shows, by chapter: the names that `prepare` gives, and what stands above each.
+    "Reading": {
+        "front": "The front page",
+        "front-english": "The front page in English",
+        "news": "All news",
+        "search": "A search",
+        "item": "An item",
+        "strategy": "An item that came as plain text",
+        "topics": "All topics",
+        "topic": "A topic",
+    },
+    "Subscribing": {
+        "subscribe": "Choosing topics",
+        "subscribe-wrong": "Choosing topics, with something to mend",
+        "almost": "Almost done",
+        "confirm": "What the confirmation link leads to",
+        "welcome": "After the yes",
+        "leave": "What the link to leave leads to",
+        "left": "After leaving",
+        "restored": "And after taking that back",
+        "leave-all": "Leaving everything",
+    },
+    "My topics": {
+        "login": "The way in",
+        "login-link": "What the login link leads to",
+        "my-topics": "What one follows",
+        "my-address": "Changing one's address",
+        "my-letters": "The letters one has been sent",
+        "my-erasing": "Erasing everything",
+    },
+    "About the site, and what goes wrong": {
+        "about": "About the news",
+        "privacy": "Personal data",
+        "accessibility": "The accessibility statement",
+        "missing": "A page that isn't there",
+        "withdrawn": "An item that was taken back",
+    },
+    "Letters": {
+        "letter-confirmation": "Asking for a confirmation",
+        "letter-news": "One item",
+        "letter-digest": "A day's news",
+        "letter-urgent": "An important message",
+        "letter-correction": "A correction",
+        "letter-login": "A login link",
+        "letter-change": "A new address that is to say yes",
+        "letter-goodbye": "Everything is erased",
+    },
+    "The desk": {
+        "desk": "All items",
+        "desk-item": "One item",
+        "desk-edit": "Writing",
+        "desk-urgent": "An important message, before it goes",
+        "desk-rehearsal": "A rehearsal",
+        "desk-mailings": "Mailings",
+        "desk-mailing": "A mailing that is finished",
+        "desk-mailing-paused": "A mailing that is paused",
+        "desk-mailing-held": "A mailing that waits for a yes",
+        "desk-mailing-digest": "A digest's mailing",
+        "desk-cancel": "Before a mailing is cancelled",
+        "desk-certificate": "A certificate",
+        "desk-topics": "Topics",
+        "desk-topic": "What a topic covers",
+        "desk-installation": "What may send",
+    },
+    "The mailbox of a development machine": {
+        "mailbox": "Letters caught",
+        "letter": "A letter caught",
+        "desk-mailbox": "Rehearsed letters, at the desk",
+    },
+}
+PRESSED = {  # What is pressed before the picture is taken.
+    "subscribe-wrong": ".steps button[data-size=lg]",
+    "almost": ".steps button[data-size=lg]",
+    "left": "main button",
+    "restored": "main button",
+}
+GOES_ON = ("left", "restored")  # These come of a press on the page before.
+NEWSROOM = (sys.executable, "-m", "newsroom")
 STRATEGY = "ny-strategi-for-naringsliv-och-tillvaxt-beslutad"
 
 
@@ -35,7 +138,7 @@ def run_newsroom() -> Iterator[tuple[str, Path]]:
         port = probe.getsockname()[1]
     with tempfile.TemporaryDirectory() as folder:
         environ = os.environ | {"NEWSROOM_PORT": str(port), "NEWSROOM_INSTANCE_PATH": folder}
-        process = subprocess.Popen([PROJECT / ".venv/bin/newsroom", "up"], env=environ)
+        process = subprocess.Popen([*NEWSROOM, "up"], env=environ, cwd=PROJECT)
         try:
             address = f"http://127.0.0.1:{port}"
             wait_for(f"{address}/healthz")
@@ -97,16 +200,25 @@ def prepare(site: str, instance: Path) -> dict[str, str]:
     environ = os.environ | {"NEWSROOM_PORT": site.rpartition(":")[2], "NEWSROOM_INSTANCE_PATH": str(instance)}
     text = PROJECT / "tests" / "data" / "strategi.txt"
     command = ["items", "import", str(text), "--topics", "regional-utveckling,hallbarhet", "--publish"]
-    subprocess.run([PROJECT / ".venv/bin/newsroom", *command], env=environ, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([*NEWSROOM, *command], env=environ, cwd=PROJECT, check=True, stdout=subprocess.DEVNULL)
     news = wait_for_letter(site, "ana@example.org", "strategi")
     post(f"{site}/prenumerera", [*form[1:], ("email", "bo@example.org")])
     second = link_in(site, wait_for_letter(site, "bo@example.org", "Bekräfta"), "bekrafta")
     with urllib.request.urlopen(f"{site}/feeds/all.rss", timeout=10) as answer:
         slug = re.findall(r"<link>[^<]+/nyheter/([^<]+)</link>", answer.read().decode())[2]
+    desk = fill_the_desk(instance)
+    digest = wait_for_letter(site, "dag@example.org", "och 2 till")
+    urgent = wait_for_letter(site, "ana@example.org", "Vattnet")
+    login = ask_for_link(site, "dag@example.org")
+    correction = wait_for_letter(site, "ana@example.org", "Rättelse")
+    change = wait_for_letter(site, "dag.ny@example.org", "")
+    goodbye = wait_for_letter(site, "direkt@example.org", "raderat")
+    leave = link_in(site, news, "avsluta").removeprefix(site)
     return {
         "front": "/",
         "news": "/nyheter",
         "item": f"/nyheter/{slug}",
+        "search": "/nyheter?q=buss",
         "topics": "/amnen",
         "topic": "/amnen/kultur",
         "subscribe": "/prenumerera?topics=kollektivtrafik",
@@ -114,8 +226,25 @@ def prepare(site: str, instance: Path) -> dict[str, str]:
         "strategy": f"/nyheter/{STRATEGY}",
         "confirm": second.removeprefix(site),
         "welcome": confirm.removeprefix(site),
-        "leave": link_in(site, news, "avsluta").removeprefix(site),
+        "leave": leave,
+        "leave-all": f"{leave}/alla",
+        "subscribe-wrong": "/prenumerera",
+        "almost": "/prenumerera?topics=kultur",
+        "login": "/mina-amnen",
+        "login-link": link_in(site, login, "logga-in").removeprefix(site),
+        "my-topics": "/mina-amnen",
+        "my-address": "/mina-amnen/adress",
+        "my-letters": "/mina-amnen/brev",
+        "my-erasing": "/mina-amnen/radera",
+        "letter-login": f"/dev/mailbox/{login['id']}.html",
+        "letter-correction": f"/dev/mailbox/{correction['id']}.html",
+        "letter-change": f"/dev/mailbox/{change['id']}.html",
+        "letter-goodbye": f"/dev/mailbox/{goodbye['id']}.html",
+        "about": "/om",
+        "privacy": "/integritet",
+        "accessibility": "/tillganglighet",
         "missing": "/finns-inte",
+        "withdrawn": f"/nyheter/{desk['withdrawn']}",
         "mailbox": "/dev/mailbox",
         "letter": f"/dev/mailbox/{news['id']}",
         "letter-confirmation": f"/dev/mailbox/{letter['id']}.html",
@@ -123,7 +252,116 @@ def prepare(site: str, instance: Path) -> dict[str, str]:
         "desk": "/desk/",
         "desk-item": "/desk/items/26",
         "desk-edit": "/desk/items/26/edit",
+        "letter-urgent": f"/dev/mailbox/{urgent['id']}.html",
+        "letter-digest": f"/dev/mailbox/{digest['id']}.html",
+        "desk-mailings": "/desk/mailings",
+        "desk-mailing": f"/desk/mailings/{desk['done']}",
+        "desk-mailing-paused": f"/desk/mailings/{desk['paused']}",
+        "desk-mailing-held": f"/desk/mailings/{desk['held']}",
+        "desk-mailing-digest": f"/desk/mailings/{desk['digest']}",
+        "desk-cancel": f"/desk/mailings/{desk['paused']}/cancel",
+        "desk-certificate": f"/desk/mailings/{desk['done']}/certificate",
+        "desk-urgent": f"/desk/items/{desk['urgent draft']}",
+        "desk-rehearsal": f"/desk/items/{desk['urgent draft']}/rehearsal",
+        "desk-topics": "/desk/topics/",
+        "desk-topic": "/desk/topics/kultur",
+        "desk-installation": "/desk/installation",
+        "desk-mailbox": "/desk/mailbox",
     }
+
+
+def ask_for_link(site: str, address: str) -> dict[str, Any]:
+    """The letter with a subscriber's first link to their own topics."""
+    post(f"{site}/mina-amnen/lank", [("email", address)])
+    return wait_for_letter(site, address, "Din länk till Mina ämnen")
+
+
+def fill_the_desk(instance: Path) -> dict[str, Any]:
+    """Mailings in every state, a digest and an urgent item; gives what to open, by name.
+
+    It writes into the running installation's database; its engine does the rest, all but what waits for a yes.
+    """
+    app = create_app(load({"NEWSROOM_INSTANCE_PATH": str(instance)}))
+    now = clock.now()
+    with app.app_context():
+        session = db.session()
+        schedule = next(one for one in rules_of(app).schedules if one.kind == "daily")
+        period = periods_ended(schedule, after=now - dt.timedelta(days=8), by=now)[-1]
+        for address, frequency in (("dag@example.org", "daily"), ("direkt@example.org", "direct")):
+            chosen = topics.find_topics(session, ["kultur", "stod", "hallbarhet"])
+            values = {"language": "sv", "source": "web", "consent_text": "", "letters_per_hour": 9}
+            early = period.start - dt.timedelta(days=1)
+            ask(session, read_address(address), chosen, frequency=frequency, now=early, **values)  # type: ignore[arg-type]
+        for signup in session.scalars(sa.select(Signup).where(Signup.source == "web", Signup.confirmed_at.is_(None))):
+            if signup.subscriber.address in ("dag@example.org", "direkt@example.org"):
+                confirm(session, signup, now=early)
+        for headline, slugs in (
+            ("Nu kan föreningar söka stöd för 2027", ["stod", "kultur"]),
+            ("Ny konst längs Tvärbanan", ["offentlig-konst"]),
+            ("Luften i länet har blivit renare", ["hallbarhet"]),
+        ):
+            write(session, headline, slugs, at=period.start + dt.timedelta(hours=1), now=now)
+        session.commit()
+        held = wait_for_mailings(session, sa.and_(Mailing.state == "held", Mailing.kind == "news"), 3)
+        digest = wait_for_mailings(session, sa.and_(Mailing.kind == "daily", Mailing.period_end == period.end), 1)[0]
+        if session.get_one(Mailing, digest).state == "held":
+            controlling.release(session, digest, by="redaktor@example.org", now=now)
+        session.commit()
+        wait_for_mailings(session, sa.and_(Mailing.id == digest, Mailing.state == "done"), 1)
+        paused = write(session, "Konstnärer får stöd för arbete i skolor", ["kultur"], at=now, now=now)
+        mailing = Mailing(kind="news", lane=Lane.NEWS, item_id=paused.id, created_at=now, paused_at=now)
+        session.add(mailing)
+        session.flush()
+        controlling.note_event(session, mailing.id, "paused", by="redaktor@example.org", now=now)
+        write(session, "Vattnet i Vaxholm ska kokas", ["hallbarhet"], at=now, now=now).urgent = True
+        draft = write(session, "Akutmottagningen i Norrtälje stänger i natt", ["halso-och-sjukvard"], at=None, now=now)
+        draft.urgent = True
+        gone = write(session, "Öppettider som inte stämde", ["bibliotek"], at=period.start, now=now)
+        gone.announce = False
+        publishing.withdraw(gone, now=now)
+        keys = [app.config["SECRET_KEY"]]
+        dag, direct = (find(session, f"{name}@example.org") for name in ("dag", "direkt"))
+        new = read_address("dag.ny@example.org")
+        changing.ask(session, dag, new, language="sv", keys=keys, now=now, letters_per_hour=9)
+        erasing.erase(session, direct, block=False, keys=keys, now=now)
+        session.commit()
+        urgent = wait_for_mailings(session, sa.and_(Mailing.kind == "urgent", Mailing.state == "done"), 1)[0]
+        water = session.scalars(sa.select(Item).where(Item.urgent, Item.published_at.is_not(None))).one()
+        publishing.correct(water, "Vi skrev hela Vaxholm. Det gäller bara Resarö.", announce=True, now=clock.now())
+        session.commit()
+        found: dict[str, Any] = {"held": held[0], "digest": digest, "paused": mailing.id, "done": urgent}
+        found |= {"urgent draft": draft.id, "withdrawn": gone.slug}
+        session.commit()
+        db.engine.dispose()
+    return found
+
+
+def find(session: Session, address: str) -> Subscriber:
+    """The subscriber with an address."""
+    return session.scalars(sa.select(Subscriber).where(Subscriber.address == address)).one()
+
+
+def write(session: Session, headline: str, slugs: list[str], *, at: dt.datetime | None, now: dt.datetime) -> Item:
+    """An item, published at a time, or a draft."""
+    lede = "Det här är en påhittad nyhet, skriven för att visa hur sidorna och breven ser ut."
+    text = ItemText(headline, lede, "## Bakgrund\n\nDet viktigaste först, i några få rader.\n\n- Ett\n- Två")
+    item = write_item(session, text, topics.find_topics(session, slugs), now=now, domain="localhost")
+    if at is not None:
+        publishing.publish(item, at=at, now=at - dt.timedelta(seconds=1))
+    session.flush()
+    return item
+
+
+def wait_for_mailings(session: Session, which: sa.ColumnElement[bool], count: int) -> list[int]:
+    """The mailings, once there are so many."""
+    for _ in range(300):
+        with reading():
+            found = session.scalars(sa.select(Mailing.id).where(which).order_by(Mailing.id)).all()
+            session.rollback()
+        if len(found) >= count:
+            return list(found)
+        time.sleep(0.1)
+    raise SystemExit(f"no {count} mailings where {which}")
 
 
 def log_in(page: Page, site: str, instance: Path) -> None:
@@ -135,9 +373,21 @@ def log_in(page: Page, site: str, instance: Path) -> None:
     page.locator("main button").click()
 
 
+def log_in_as_reader(browser: Browser, site: str) -> Any:
+    """A subscriber's cookies, who has pressed the button that a login link leads to."""
+    context = browser.new_context(locale="sv-SE")
+    page = context.new_page()
+    page.goto(link_in(site, ask_for_link(site, "ana@example.org"), "logga-in"))
+    page.locator("main button[type=submit]").click()
+    cookies = [one for one in context.cookies() if one["name"] == READER_COOKIE]
+    context.close()
+    return cookies
+
+
 def shoot(browser: Browser, site: str, instance: Path, pages: dict[str, str], folder: Path) -> None:
-    """Take every page at every width in every scheme."""
-    for width in WIDTHS:
+    """Take every page of PAGES at every width in every scheme; what is somebody's own, as a subscriber."""
+    reader = log_in_as_reader(browser, site)
+    for width, scale in WIDTHS.items():
         for scheme in SCHEMES:
             context = browser.new_context(
                 viewport={"width": width, "height": 900},
@@ -145,25 +395,37 @@ def shoot(browser: Browser, site: str, instance: Path, pages: dict[str, str], fo
                 locale="sv-SE",
             )
             page = context.new_page()
+            chrome = context.new_cdp_session(page)
             log_in(page, site, instance)
-            for name, path in pages.items():
-                page.goto(site + path, wait_until="networkidle")
-                page.screenshot(path=folder / f"{name}-{width}-{scheme}.png", full_page=True)
-            page.goto(f"{site}/prenumerera")
-            page.locator("main button").click()
-            page.screenshot(path=folder / f"subscribe-wrong-{width}-{scheme}.png", full_page=True)
+            for name in (name for chapter in PAGES.values() for name in chapter):
+                context.clear_cookies(name=READER_COOKIE)
+                if name.startswith("my-"):
+                    context.add_cookies(reader)
+                if name not in GOES_ON:
+                    page.goto(site + pages[name], wait_until="networkidle")
+                if name == "almost":
+                    page.locator("#email").fill(f"cilla.{width}.{scheme}@example.org")
+                if name in PRESSED:
+                    page.locator(PRESSED[name]).last.click()
+                height = min(int(page.evaluate("document.documentElement.scrollHeight")), TALLEST[width])
+                clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": scale}
+                how = {"format": "webp", "quality": QUALITY, "clip": clip, "captureBeyondViewport": True}
+                taken = chrome.send("Page.captureScreenshot", how)
+                (folder / f"{name}-{width}-{scheme}.webp").write_bytes(base64.b64decode(taken["data"]))
             context.close()
 
 
-def join(browser: Browser, folder: Path) -> None:
+def join(browser: Browser, site: str, pages: dict[str, str], folder: Path) -> None:
     """One picture for the README, of the pages that say most."""
-    names = ["front-1280-light", "subscribe-390-light", "item-390-dark"]
-    images = [(folder / f"{name}-part.png") for name in names]
-    for name, image in zip(names, images, strict=True):
-        width = int(name.split("-")[1])
-        page = browser.new_page(viewport={"width": width, "height": 1000})
-        page.set_content(f'<body style="margin:0"><img width="{width}" src="{as_data(folder / f"{name}.png")}">')
-        page.screenshot(path=image)
+    images = []
+    for name, width, scheme in (("front", 1280, "light"), ("subscribe", 390, "light"), ("item", 390, "dark")):
+        page = browser.new_page(
+            viewport={"width": width, "height": 1000},
+            color_scheme="light" if scheme == "light" else "dark",
+            locale="sv-SE",
+        )
+        page.goto(site + pages[name], wait_until="networkidle")
+        images.append(page.screenshot())
         page.close()
     page = browser.new_page(viewport={"width": 1300, "height": 640})
     shown = "".join(f'<img src="{as_data(image)}">' for image in images)
@@ -173,25 +435,49 @@ def join(browser: Browser, folder: Path) -> None:
     )
     page.screenshot(path=folder / "newsroom.png")
     page.close()
-    for image in images:
-        image.unlink()
 
 
-def as_data(image: Path) -> str:
+def write_document(path: Path, folder: Path) -> None:
+    """The document that shows every picture, made from PAGES."""
+    lines = ["# How it looks", "", "Made by `make looks`. Each page at 390 and 1280 pixels, by day and by night.", ""]
+    for chapter, names in PAGES.items():
+        lines += [f"## {chapter}", ""]
+        for name, caption in names.items():
+            lines += [f"### {caption}", "", "<p>"]
+            for width in WIDTHS:
+                for scheme in SCHEMES:
+                    picture = f"{folder.name}/{name}-{width}-{scheme}.webp"
+                    says = f"{caption}, {width} pixels wide, {scheme}"
+                    shown = 160 if width < 600 else 440
+                    lines.append(f'<a href="{picture}"><img src="{picture}" alt="{says}" width="{shown}"></a>')
+            lines += ["</p>", ""]
+    path.write_text("\n".join(lines))
+
+
+def as_data(image: bytes) -> str:
     """A picture as an address that holds it."""
-    return "data:image/png;base64," + base64.b64encode(image.read_bytes()).decode()
+    return "data:image/png;base64," + base64.b64encode(image).decode()
 
 
 def main() -> None:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else PROJECT / "docs" / "looks"
     folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.webp"):
+        old.unlink()
     chromium = os.environ.get("NEWSROOM_TEST_BROWSER") or shutil.which("chromium") or shutil.which("google-chrome")
     with run_newsroom() as (site, instance), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        shoot(browser, site, instance, prepare(site, instance), folder)
-        join(browser, folder)
+        pages = prepare(site, instance)
+        shoot(browser, site, instance, pages, folder)
+        join(browser, site, pages, folder)
         browser.close()
-    print(f"Screenshots are in {folder}.")
+    write_document(folder.with_suffix(".md"), folder)
+    octets = sum(path.stat().st_size for path in folder.iterdir())
+    print(f"Screenshots are in {folder}: {octets / 1e6:.1f} MB.")
+    if octets > MOST_OCTETS:
+        sys.exit(
+            f"That is more than {MOST_OCTETS / 1e6:.0f} MB: lower QUALITY, a scale or TALLEST in {Path(__file__).name}."
+        )
 
 
 if __name__ == "__main__":

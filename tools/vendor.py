@@ -25,6 +25,7 @@ FILES = {  # vendored file: (package, its source there)
     "designsystemet-theme.css": (CSS, "dist/theme/designsystemet.css"),
     "designsystemet-LICENSE.txt": (CSS, "LICENSE"),
     "schibsted-grotesk.woff2": (FONT, "files/schibsted-grotesk-latin-wght-normal.woff2"),
+    "schibsted-grotesk-italic.woff2": (FONT, "files/schibsted-grotesk-latin-wght-italic.woff2"),
     "schibsted-grotesk-OFL.txt": (FONT, "LICENSE"),
     "markdown-toolbar-element.js": (TOOLBAR, "dist/index.js"),
     "markdown-toolbar-element-LICENSE.txt": (TOOLBAR, "LICENSE"),
@@ -39,6 +40,7 @@ UNICODES = "20-7E,A0-AC,AE-FF,2013,2014,2018-201A,201C-201E,2022,2026,2039,203A,
 MADE = {
     "designsystemet.css": f"joined from dist/src/*.css; @layer ds.base: {BASE}; ds.components: {COMPONENTS}",
     "schibsted-grotesk.woff2": f"subset of the font: unicodes {UNICODES}; features kern, tnum; axis wght",
+    "schibsted-grotesk-italic.woff2": f"subset of the font: unicodes {UNICODES}; features kern, tnum; wght 400 alone",
 }
 
 
@@ -69,10 +71,18 @@ def bundle_css(files: dict[str, bytes]) -> bytes:
     return layers.encode()
 
 
-def subset_font(font: bytes, folder: Path) -> bytes:
-    """Reduce the font to UNICODES, with kerning and tabular figures; fail if it lacks a wanted character."""
+def subset_font(font: bytes, folder: Path, *, weight: int | None) -> bytes:
+    """Reduce the font to UNICODES, with kerning and tabular figures; fail if it lacks a wanted character.
+
+    A weight keeps that one alone, where the whole axis would cost more than its use.
+    """
     source, target = folder / "font.woff2", folder / "subset.woff2"
     source.write_bytes(font)
+    if weight is not None:
+        pinned = folder / "pinned.ttf"
+        command = ["varLib.instancer", str(source), f"wght={weight}", f"--output={pinned}"]
+        subprocess.run([sys.executable, "-m", "fontTools", *command], check=True)
+        source = pinned
     options = [f"--unicodes={UNICODES}", "--layout-features=kern,tnum", "--no-ignore-missing-unicodes"]
     options += ["--flavor=woff2", "--name-IDs=*", "--no-hinting", f"--output-file={target}"]
     subprocess.run([sys.executable, "-m", "fontTools.subset", str(source), *options], check=True)
@@ -90,7 +100,9 @@ def refresh_files() -> None:
             if recorded.get(spec, integrity) != integrity:
                 sys.exit(f"vendor: the tarball of {spec} is not the one that the manifest records")
             content = bundle_css(files) if source.endswith("/") else files[source]
-            contents[path] = subset_font(content, Path(name)) if path.endswith(".woff2") else content
+            if path.endswith(".woff2"):
+                content = subset_font(content, Path(name), weight=400 if "italic" in path else None)
+            contents[path] = content
             package, _, version = spec.rpartition("@")
             entry = {"path": path, "package": package, "version": version, "integrity": integrity}
             entry |= {"licence": json.loads(files["package.json"])["license"], "source": source}
