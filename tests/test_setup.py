@@ -61,3 +61,9 @@ def test_in_ci_a_missing_service_is_a_failure_and_not_a_skip() -> None:
     )
     assert ended.returncode == 1
     assert "CI needs PostgreSQL" in ended.stdout + ended.stderr
+
+
+@pytest.mark.xdist_group("setup")
+def test_tests_that_belong_together_share_a_worker(request: pytest.FixtureRequest, worker_id: str) -> None:
+    """Pytest-xdist tells the worker by the end of a test's name; a pytest that it doesn't know well loses that."""
+    assert worker_id == "master" or request.node.nodeid.endswith("@setup")
