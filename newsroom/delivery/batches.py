@@ -6,13 +6,14 @@ Whatever decides between two workers is one conditional statement. Who finds no 
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from newsroom.delivery.deliveries import is_sendable
 from newsroom.delivery.ledger import LACKS_A_LETTER, LEAVES_EARLY, changed
-from newsroom.delivery.models import Batch, Delivery, Mailing, Pace
+from newsroom.delivery.models import Batch, Delivery, Lane, Mailing, Pace
 from newsroom.extensions import UTCDateTime
 from newsroom.subscribers.models import Subscriber
 
@@ -42,31 +43,36 @@ _GOING_OUT = sa.and_(_GOES_ON, sa.or_(Mailing.state == "sending", ~LACKS_A_LETTE
 _MAILING_GOES_OUT = sa.select(Mailing.id).where(Mailing.id == Batch.mailing_id, _GOING_OUT).exists()
 
 
-def select_due(*, now: dt.datetime) -> sa.Select[int]:
-    """The ids of batches that could be claimed at `now`, the most urgent first."""
-    held_back = sa.select(Pace.name).where(Pace.name == Batch.waits_for, Pace.free_at > now.timestamp()).exists()
-    return (
-        sa.select(Batch.id)
-        .join(Mailing, Mailing.id == Batch.mailing_id)
-        .where(
-            Batch.state == "open",
-            _GOING_OUT,
-            Batch.due_at <= now,
-            sa.or_(Batch.lease_until.is_(None), Batch.lease_until <= now),
-            sa.or_(Batch.waits_for.is_(None), ~held_back),
-        )
-        .order_by(Batch.lane, Batch.due_at, Batch.id)
+_EPOCH = sa.bindparam("epoch", type_=sa.Double)  # Now, as Pace counts it.
+_HELD_BACK = sa.select(Pace.name).where(Pace.name == Batch.waits_for, Pace.free_at > _EPOCH).exists()
+DUE = (
+    sa.select(Batch.id)
+    .join(Mailing, Mailing.id == Batch.mailing_id)
+    .where(
+        Batch.state == "open",
+        _GOING_OUT,
+        Batch.due_at <= _NOW,
+        sa.or_(Batch.lease_until.is_(None), Batch.lease_until <= _NOW),
+        sa.or_(Batch.waits_for.is_(None), ~_HELD_BACK),
+        Batch.lane.in_(sa.bindparam("lanes", expanding=True)),
     )
+    .order_by(Batch.lane, Batch.due_at, Batch.id)
+)
+"""The ids of batches that could be claimed, the most urgent first; its parameters are those of `due_values`."""
+_SOME_DUE = DUE.limit(sa.bindparam("most", type_=sa.Integer))
+
+
+def due_values(*, now: dt.datetime, lanes: Sequence[int] | None) -> dict[str, object]:
+    """The parameters of `DUE`: batches that could be claimed at `now`, in these lanes, or in any."""
+    return {"now": now, "epoch": now.timestamp(), "lanes": tuple(Lane) if lanes is None else lanes}
 
 
 def due_batches(
     session: Session, *, now: dt.datetime, lanes: Sequence[int] | None = None, most: int = 16
 ) -> Sequence[int]:
     """Some of the batches that could be claimed now, the most urgent first."""
-    found = select_due(now=now).limit(most)
-    if lanes is not None:
-        found = found.where(Batch.lane.in_(lanes))
-    return session.scalars(found).all()
+    values = {**due_values(now=now, lanes=lanes), "most": most}
+    return session.connection().scalars(_SOME_DUE, values).all()
 
 
 _CLAIM = (
@@ -138,6 +144,29 @@ _CLEAR_REFUSALS = (
 )
 
 
+def _next_at(resend: bool) -> sa.Select[Any]:
+    """When the next of a batch's letters that are left may leave."""
+    when = sa.func.coalesce(Delivery.retry_at, _NOW)
+    left = sa.and_(Delivery.batch_id == sa.bindparam("batch"), is_sendable(None, resend=resend))
+    return sa.select(sa.func.min(when, type_=UTCDateTime())).where(left)
+
+
+_NEXT_AT = {resend: _next_at(resend) for resend in (False, True)}
+_RELEASE = (
+    sa.update(Batch)
+    .where(Batch.id == sa.bindparam("batch"), Batch.worker == sa.bindparam("holder"))
+    .values(
+        state=sa.bindparam("becomes"),
+        due_at=sa.func.coalesce(_UNTIL, Batch.due_at),
+        waits_for=sa.bindparam("behind"),
+        failures=sa.case((sa.bindparam("failed", type_=sa.Boolean), Batch.failures + 1), else_=0),
+        worker=None,
+        lease_until=None,
+        rung_at=None,
+    )
+)
+
+
 def release(
     session: Session,
     claim: Claim,
@@ -152,22 +181,12 @@ def release(
 
     `waits_for` names the domain whose limit holds the rest of it back.
     """
-    session.connection().execute(_CLEAR_REFUSALS, {"batch": claim.batch_id, "since": claim.since})
-    mine = sa.update(Batch).where(Batch.id == claim.batch_id, Batch.worker == claim.worker)
-    when = sa.func.coalesce(Delivery.retry_at, sa.literal(now, Delivery.retry_at.type))
-    unsettled = sa.and_(Delivery.batch_id == claim.batch_id, is_sendable(None, resend=resend))
-    next_at = session.scalar(sa.select(sa.func.min(when)).where(unsettled))
-    free = {
-        "worker": None,
-        "lease_until": None,
-        "rung_at": None,
-        "waits_for": waits_for,
-        "failures": Batch.failures + 1 if failed else 0,
-    }
-    if next_at is None:
-        changed(session, mine.values(state="done", **free))
-    else:
-        changed(session, mine.values(due_at=max(filter(None, (next_at, wait_until))), **free))
+    connection, mine = session.connection(), {"batch": claim.batch_id, "holder": claim.worker}
+    connection.execute(_CLEAR_REFUSALS, {"batch": claim.batch_id, "since": claim.since})
+    next_at = connection.scalar(_NEXT_AT[resend], {"batch": claim.batch_id, "now": now})
+    until = max(filter(None, (next_at, wait_until))) if next_at is not None else None
+    becomes = {"becomes": "done" if next_at is None else "open", "until": until}
+    connection.execute(_RELEASE, {**mine, **becomes, "behind": waits_for, "failed": failed})
 
 
 def count_failures(session: Session, batch_id: int) -> int:

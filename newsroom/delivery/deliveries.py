@@ -32,7 +32,7 @@ class Due(NamedTuple):
     token: str
 
 
-def is_sendable(now: dt.datetime | None, *, resend: bool) -> sa.ColumnElement[bool]:
+def is_sendable(now: sa.BindParameter[dt.datetime] | None, *, resend: bool) -> sa.ColumnElement[bool]:
     """Deliveries that a worker may put on the wire; with `now`, only those whose time has come."""
     again = sa.and_(Delivery.state == "uncertain", Delivery.lost < MOST_LOST) if resend else sa.false()
     found = sa.or_(Delivery.state == "waiting", again)
@@ -41,28 +41,34 @@ def is_sendable(now: dt.datetime | None, *, resend: bool) -> sa.ColumnElement[bo
     return sa.and_(found, sa.or_(Delivery.retry_at.is_(None), Delivery.retry_at <= now))
 
 
+_ELSEWHERE = (
+    sa.select(PersonalLetter.address)
+    .join(Mailing, Mailing.personal_letter_id == PersonalLetter.id)
+    .join(Batch, Batch.mailing_id == Mailing.id)
+    .where(Batch.id == sa.bindparam("batch"))
+    .scalar_subquery()
+)
+_IN_BATCH = (
+    sa.select(Delivery.id, Delivery.edition_id, sa.func.coalesce(_ELSEWHERE, Subscriber.address), Subscriber.token)
+    .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
+    .where(Delivery.batch_id == sa.bindparam("batch"))
+    .order_by(Delivery.id)
+)
+_DUE = {resend: _IN_BATCH.where(is_sendable(_NOW, resend=resend)) for resend in (False, True)}
+_LETTERS = sa.select(Edition.id, Edition.sender, Edition.letter).where(
+    Edition.id.in_(sa.bindparam("editions", expanding=True))
+)
+
+
 def find_due(session: Session, batch_id: int, *, now: dt.datetime, resend: bool) -> list[Due]:
     """A claimed batch's deliveries that may leave now, each with the address that it goes to."""
-    elsewhere = (
-        sa.select(PersonalLetter.address)
-        .join(Mailing, Mailing.personal_letter_id == PersonalLetter.id)
-        .join(Batch, Batch.mailing_id == Mailing.id)
-        .where(Batch.id == batch_id)
-        .scalar_subquery()
-    )
-    address = sa.func.coalesce(elsewhere, Subscriber.address)
-    rows = session.connection().execute(
-        sa.select(Delivery.id, Delivery.edition_id, address, Subscriber.token)
-        .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
-        .where(Delivery.batch_id == batch_id, is_sendable(now, resend=resend))
-        .order_by(Delivery.id)
-    )
-    return [Due(*row) for row in rows.all()]
+    rows = session.connection().execute(_DUE[resend], {"batch": batch_id, "now": now})
+    return [Due(*row) for row in rows]
 
 
-def letters_of(session: Session, edition_ids: set[int]) -> dict[int, tuple[str, bytes]]:
+def letters_of(session: Session, edition_ids: Collection[int]) -> dict[int, tuple[str, bytes]]:
     """Pairs of envelope sender and letter, by edition. One whose letter was taken back is not among them."""
-    rows = session.execute(sa.select(Edition.id, Edition.sender, Edition.letter).where(Edition.id.in_(edition_ids)))
+    rows = session.connection().execute(_LETTERS, {"editions": tuple(edition_ids)})
     return {edition_id: (sender, letter) for edition_id, sender, letter in rows if sender and letter}
 
 

@@ -138,7 +138,8 @@ class MailSession:
         expects_body = False
         commands = NOTHING if self._pipelining else self._envelope(one)  # Pipelined, they have left already.
         for stage, command in zip(ENVELOPE, commands, strict=True):
-            self._write(command)
+            if command:
+                self._write(command)
             code, reply = self._read_reply()
             expects_body = stage is Stage.CONTENT and code == 354
             if refusal is not None or expects_body or (200 <= code < 300 and stage is not Stage.CONTENT):
@@ -182,11 +183,11 @@ class MailSession:
     def _write(self, data: bytes) -> None:
         sent = 0
         try:
-            view = memoryview(data)
             if not self._kernel_keeps_time:
                 self._wait_at_most(self._timeout)
+            sent = self._socket.send(data)
             while sent < len(data):
-                sent += self._socket.send(view[sent:])
+                sent += self._socket.send(memoryview(data)[sent:])
         except OSError as error:
             raise _Ended(_describe(error), sent) from error
 

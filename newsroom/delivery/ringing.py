@@ -31,11 +31,12 @@ def unrung_batches(session: Session, *, now: dt.datetime, lanes: Sequence[int], 
 
     No more than bring those that were rung for and still wait up to `most`.
     """
-    due = batches.select_due(now=now).where(Batch.lane.in_(lanes))
+    values = batches.due_values(now=now, lanes=lanes)
     told = Batch.rung_at > now - AGAIN_AFTER
-    waiting = session.scalar(sa.select(sa.func.count()).select_from(due.where(told).order_by(None).subquery())) or 0
+    rung = batches.DUE.where(told).order_by(None).subquery()
+    waiting = session.scalar(sa.select(sa.func.count()).select_from(rung), values) or 0
     untold = sa.or_(Batch.rung_at.is_(None), ~told)
-    return session.scalars(due.where(untold).limit(max(0, most - waiting))).all()
+    return session.scalars(batches.DUE.where(untold).limit(max(0, most - waiting)), values).all()
 
 
 def note_rung(session: Session, batch_ids: Collection[int], *, now: dt.datetime) -> int:
