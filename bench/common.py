@@ -12,6 +12,7 @@ import re
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -305,6 +306,36 @@ def time_smtp_source(count: int, size: int) -> float:
     return count / seconds
 
 
+@dataclass(frozen=True)
+class Turn:
+    """A mailing, and what each yardstick gave beside it, in letters a second: the mean of right before and after."""
+
+    mailed: Mailed
+    yardsticks: Sequence[float]
+
+    def ratio(self, yardstick: int = 0) -> float:
+        return self.mailed.rate / self.yardsticks[yardstick]
+
+
+def take_turns(count: int, mail: Callable[[], Mailed], *yardsticks: Callable[[int], float]) -> list[Turn]:
+    """So many mailings, each between two measurements of every yardstick, which are called with the letters' size.
+
+    A machine that others use too is now faster, now slower. What is compared therefore ran within the same minute.
+    """
+    turns = []
+    mailed = mail()  # This one only warms up, and tells how large a letter is.
+    before = [measure(mailed.octets) for measure in yardsticks]
+    for number in range(count):
+        mailed = mail()
+        after = [measure(mailed.octets) for measure in yardsticks]
+        turn = Turn(mailed, [statistics.fmean(pair) for pair in zip(before, after, strict=True)])
+        turns.append(turn)
+        before = after
+        said = ", ".join(f"{rate:.0f}/s ({mailed.rate / rate:.2f})" for rate in turn.yardsticks)
+        print(f"turn {number + 1}: {mailed.rate:.0f}/s against {said}", flush=True)
+    return turns
+
+
 Row = dict[str, Any]
 
 
@@ -316,6 +347,12 @@ def at_least(what: str, value: float, must: float, *, digits: int = 2) -> Row:
 def at_most(what: str, value: float, must: float, *, digits: int = 2) -> Row:
     """A row for what must be so small or smaller."""
     return _row(what, value, must, "at most", value <= must, digits)
+
+
+def at_least_in_median(what: str, values: Sequence[float], must: float, *, digits: int = 2) -> Row:
+    """The same for a figure that was measured several times. Its lowest and highest value stand in the row, too."""
+    row = at_least(what, statistics.median(values), must, digits=digits)
+    return row | {"from": round(min(values), digits), "to": round(max(values), digits)}
 
 
 def for_the_record(what: str, value: float, *, digits: int = 0) -> Row:

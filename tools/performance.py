@@ -43,6 +43,12 @@ def show(value: float | None) -> str:
     return "–" if value is None else f"{value:,}"
 
 
+def show_value(row: Row) -> str:
+    """A row's value, with its range where it was measured several times."""
+    value = show(row["value"])
+    return f"{value} ({show(row['from'])} to {show(row['to'])})" if "from" in row else value
+
+
 def describe(name: str) -> str:
     """The words that a bench's module begins with."""
     code = (PROJECT / "bench" / f"{name}.py").read_text()
@@ -56,7 +62,7 @@ def write_table(rows: Sequence[Row]) -> Iterator[str]:
     for row in rows:
         must = "–" if row["must"] is None else f"{row.get('bound') or ''} {show(row['must'])}".strip()
         met = "–" if row["must"] is None else "yes" if row["met"] else "**no**"
-        yield f"| {row['what']} | {show(row['value'])} | {must} | {met} |"
+        yield f"| {row['what']} | {show_value(row)} | {must} | {met} |"
 
 
 def write_page(results: dict[str, dict[str, Any]]) -> Iterator[str]:
