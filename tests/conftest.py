@@ -3,11 +3,14 @@
 The test's session and the app's are apart, as two people's are: commit before asking the app.
 """
 
+import contextlib
 import gc
 import os
+import random
 import shutil
 import socket
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +19,8 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from jinja2 import FileSystemBytecodeCache
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
@@ -36,7 +41,13 @@ SELECT setval(seqrelid, seqstart, false) FROM pg_sequence;
 """
 CI = os.environ.get("CI") == "true"
 POSTGRES_URL = os.environ.get("NEWSROOM_TEST_POSTGRES_URL", "postgresql+psycopg://postgres@127.0.0.1/postgres")
+LONG_ENOUGH = 180  # Seconds for what takes a few on an idle machine. A limit that proves something is a test's own.
 SECRET = "a secret for tests alone, long enough to be one"
+
+
+# How long an example takes says something of the machine only.
+hypothesis_settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("ours")
 
 
 def settings(instance: Path, **changes: Any) -> dict[str, Any]:
@@ -53,6 +64,33 @@ def missing(what: str) -> None:
     if CI:
         pytest.fail(what, pytrace=False)
     pytest.skip(what)
+
+
+def wait_for(condition: Callable[[], bool], *, seconds: float = LONG_ENOUGH) -> None:
+    """Return once something holds; fail where it doesn't come to hold."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def free_port() -> int:
+    """A port that nobody takes while its server is down: below those that outgoing connections are given."""
+    for _ in range(100):
+        port = random.randrange(15_000, 30_000)
+        with contextlib.suppress(OSError):
+            socket.create_server(("127.0.0.1", port)).close()
+            return port
+    raise AssertionError("no port is free")
+
+
+def listens(port: int) -> bool:
+    """Whether a server answers the door there."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 def pytest_collection_finish() -> None:

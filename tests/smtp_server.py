@@ -65,7 +65,8 @@ class RoughServer:
             threading.Thread(target=self._talk_safely, args=(connection,), daemon=True).start()
 
     def _talk_safely(self, connection: socket.socket) -> None:
-        with ExitStack() as open_things, suppress(OSError, EOFError):
+        # What is left in a stream's buffer is written when it closes: that fails too, where the client is gone.
+        with suppress(OSError, EOFError), ExitStack() as open_things:
             open_things.callback(connection.close)
             self._talk(connection, open_things)
 

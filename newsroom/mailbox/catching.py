@@ -41,7 +41,12 @@ class CatchingServer:
         except OSError as error:
             raise PortTaken(f"port {port}: {error.strerror}") from error
         self._controller = Controller(
-            _Handler(MailboxStore(folder)), hostname="127.0.0.1", port=self.port, enable_SMTPUTF8=True, ident="Mailbox"
+            _Handler(MailboxStore(folder)),
+            hostname="127.0.0.1",
+            port=self.port,
+            enable_SMTPUTF8=True,
+            ident="Mailbox",
+            ready_timeout=60,
         )
 
     def start(self) -> None:

@@ -93,7 +93,9 @@ def undo(
         raise CannotUndo
     session.refresh(subscriber, with_for_update=True)
     ended = session.scalars(
-        sa.select(Subscription).where(Subscription.id.in_(ids), Subscription.subscriber_id == subscriber.id)
+        sa.select(Subscription)
+        .where(Subscription.id.in_(ids), Subscription.subscriber_id == subscriber.id)
+        .order_by(Subscription.id)
     ).all()
     if len(ended) < len(ids):
         raise CannotUndo

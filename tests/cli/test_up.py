@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.journeys.conftest import PROJECT, answers, free_port, wait_for
+from tests.conftest import LONG_ENOUGH, free_port, listens, wait_for
+from tests.journeys.conftest import PROJECT, answers
 
 pytestmark = pytest.mark.slow
 
@@ -47,14 +48,24 @@ def test_it_stops_cleanly_and_leaves_no_process_behind(tmp_path: Path, number: s
         text=True,
     )
     address = f"http://127.0.0.1:{settings['NEWSROOM_PORT']}"
-    wait_for(lambda: answers(f"{address}/healthz"), seconds=60)
+    wait_for(lambda: answers(f"{address}/healthz"))
     os.killpg(process.pid, number)  # As a terminal does it: to everybody in the group.
 
-    printed, _ = process.communicate(timeout=30)
+    printed, _ = process.communicate(timeout=LONG_ENOUGH)
     assert process.returncode == 0
     assert "Traceback" not in printed
     assert not answers(f"{address}/healthz")
-    wait_for(lambda: living_in_group(process.pid) == [], seconds=10)
+    wait_for(lambda: living_in_group(process.pid) == [])
+
+
+def read_until_it_runs(process: subprocess.Popen[str]) -> list[str]:
+    """What it prints up to the line that says how to end it."""
+    assert process.stdout is not None
+    lines: list[str] = []
+    while not any("Ctrl-C" in line for line in lines):
+        lines.append(process.stdout.readline())
+        assert lines[-1], lines
+    return lines
 
 
 def living_in_group(group: int) -> list[str]:
@@ -75,15 +86,15 @@ def test_killed_outright_it_takes_the_site_with_it_and_can_start_again(tmp_path:
     command = [sys.executable, "-m", "newsroom", "up"]
     address = f"http://127.0.0.1:{settings['NEWSROOM_PORT']}/healthz"
     first = subprocess.Popen(command, env=settings, cwd=PROJECT)
-    wait_for(lambda: answers(address), seconds=60)
+    wait_for(lambda: answers(address))
     first.kill()
     first.wait()
-    wait_for(lambda: not answers(address))
+    wait_for(lambda: not listens(int(settings["NEWSROOM_PORT"])))
 
     second = subprocess.Popen(command, env=settings, cwd=PROJECT)
-    wait_for(lambda: answers(address), seconds=60)
+    wait_for(lambda: answers(address))
     second.terminate()
-    assert second.wait(30) == 0
+    assert second.wait(LONG_ENOUGH) == 0
 
 
 def test_the_login_is_this_installations_own_and_is_shown_again(tmp_path: Path) -> None:
@@ -93,12 +104,9 @@ def test_the_login_is_this_installations_own_and_is_shown_again(tmp_path: Path) 
         process = subprocess.Popen(
             [sys.executable, "-m", "newsroom", "up"], env=settings, cwd=PROJECT, stdout=subprocess.PIPE, text=True
         )
-        assert process.stdout is not None
-        lines: list[str] = []
-        while not any("Ctrl-C" in line for line in lines):
-            lines.append(process.stdout.readline())
+        lines = read_until_it_runs(process)
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=LONG_ENOUGH)
         shown.append(next(line for line in lines if "login" in line).rpartition("password ")[2].strip())
 
     assert shown[0] == shown[1] == (tmp_path / "editor-login").read_text().split()[1]
@@ -110,13 +118,10 @@ def test_with_a_cluster_it_starts_the_site_without_an_engine_and_says_so(tmp_pat
     process = subprocess.Popen(
         [sys.executable, "-m", "newsroom", "up"], env=settings, cwd=PROJECT, stdout=subprocess.PIPE, text=True
     )
-    assert process.stdout is not None
-    lines: list[str] = []
-    while not any("Ctrl-C" in line for line in lines):
-        lines.append(process.stdout.readline())
+    lines = read_until_it_runs(process)
     assert any("newsroom worker and newsroom beat" in line for line in lines)
     process.terminate()
-    assert process.wait(30) == 0
+    assert process.wait(LONG_ENOUGH) == 0
     process.communicate()
     assert not (tmp_path / "journals").exists()
 
@@ -173,11 +178,11 @@ def test_the_site_is_started_again_when_it_dies(tmp_path: Path) -> None:
     settings = environ(tmp_path)
     address = f"http://127.0.0.1:{settings['NEWSROOM_PORT']}/healthz"
     process = subprocess.Popen([sys.executable, "-m", "newsroom", "up"], env=settings, cwd=PROJECT)
-    wait_for(lambda: answers(address), seconds=60)
+    wait_for(lambda: answers(address))
     time.sleep(6)  # A worker that dies in its first seconds is taken for one that can't start.
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     workers = [child for child in children if b"resource_tracker" not in Path(f"/proc/{child}/cmdline").read_bytes()]
     os.kill(int(workers[0]), signal.SIGKILL)
-    wait_for(lambda: answers(address), seconds=60)
+    wait_for(lambda: answers(address))
     process.terminate()
-    assert process.wait(30) == 0
+    assert process.wait(LONG_ENOUGH) == 0

@@ -18,12 +18,12 @@ def test_a_worker_that_is_just_beginning_is_never_taken_for_a_dead_one(tmp_path:
 
     looker = Thread(target=look)
     looker.start()
-    journals = [Journal(tmp_path, f"worker:{number}") for number in range(500)]
+    journals = [Journal(tmp_path, f"worker:{number}") for number in range(200)]
     done = True
     looker.join()
 
     assert seen == []
-    assert len(list(tmp_path.glob("*.journal"))) == 500
+    assert len(list(tmp_path.glob("*.journal"))) == 200
     for journal in journals:
         journal.close()
 

@@ -31,8 +31,7 @@ def dial(tmp_path: Path) -> Dial:
     """A connection, not yet opened, to a server, with the settings given."""
 
     def make(server: RoughServer, **changes: object) -> Connection:
-        values = {"SMTP_TIMEOUT_SECONDS": 1, "SMTP_FINAL_TIMEOUT_SECONDS": 1, **changes}
-        app = create_app(settings(tmp_path, MAIL_SERVER="127.0.0.1", MAIL_PORT=server.port, **values))
+        app = create_app(settings(tmp_path, MAIL_SERVER="127.0.0.1", MAIL_PORT=server.port, **changes))
         return SMTPTransport(app).connect()
 
     return make
@@ -102,7 +101,7 @@ def test_closing_before_the_dot_means_the_letter_was_not_taken(dial: Dial, point
 
 @pytest.mark.parametrize("fault", ["close_at", "silent_at"])
 def test_a_lost_answer_after_the_dot_is_uncertain(dial: Dial, fault: str) -> None:
-    with RoughServer(**{fault: "dot"}) as server, dial(server) as wire:  # type: ignore[arg-type]
+    with RoughServer(**{fault: "dot"}) as server, dial(server, SMTP_FINAL_TIMEOUT_SECONDS=1) as wire:  # type: ignore[arg-type]
         assert send(wire) is Result.UNCERTAIN
         assert wire.alive is False
 
@@ -114,7 +113,7 @@ def test_closing_at_quit_changes_no_outcome(dial: Dial) -> None:
 
 def test_a_server_that_is_silent_from_the_start_is_given_up_on(dial: Dial) -> None:
     with RoughServer(silent_at="connect") as server, pytest.raises(NotNow, match="can't be reached"):
-        dial(server).__enter__()
+        dial(server, SMTP_TIMEOUT_SECONDS=1).__enter__()
 
 
 def test_a_server_that_is_not_there_is_for_later(dial: Dial) -> None:

@@ -17,7 +17,7 @@ from newsroom import clock, create_app
 from newsroom.delivery.transport import MemoryTransport
 from newsroom.extensions import db
 from newsroom.news.models import Item
-from tests.conftest import settings
+from tests.conftest import LONG_ENOUGH, settings
 from tests.desk.conftest import PASSWORD, Login, enter
 from tests.factories import HOUR, MINUTE, deliver_everything, make_item, make_subscriber
 from tests.pages import check_error, filled_in, find_form, log_in, read_page, title_of, words_of
@@ -566,7 +566,7 @@ def test_who_saves_at_the_very_same_moment_is_told_and_keeps_the_text(session: S
     eva_saves.join(0.3)
     assert eva_saves.is_alive(), "Eva's save must wait for Bo's"
     session.commit()
-    eva_saves.join(10)
+    eva_saves.join(LONG_ENOUGH)
 
     page = read_page(answers[0])
     assert (answers[0].status_code, typed_in(page)["headline"]) == (409, "Evas rubrik")

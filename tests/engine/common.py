@@ -4,7 +4,6 @@ import contextlib
 import datetime as dt
 import getpass
 import os
-import random
 import shutil
 import signal
 import socket
@@ -14,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from pathlib import Path
@@ -30,7 +29,7 @@ from newsroom.delivery import certificate, progress
 from newsroom.delivery.models import Certificate, Mailing
 from newsroom.extensions import reading
 from newsroom.subscribers.models import Subscriber, Subscription
-from tests.conftest import missing
+from tests.conftest import LONG_ENOUGH, free_port, listens, missing, wait_for
 from tests.factories import make_item, make_topics
 from tests.smtp_server import Taken
 
@@ -78,7 +77,7 @@ def kill(process: Running) -> None:
     process.wait()
 
 
-def stop(process: Running, *, seconds: float = 30) -> None:
+def stop(process: Running, *, seconds: float = LONG_ENOUGH) -> None:
     """Ask a process to end, and see that it does so in good order."""
     process.terminate()
     assert process.wait(seconds) == 0
@@ -111,14 +110,6 @@ def publish(session: Session) -> None:
     """Publish an item that everybody filled in follows."""
     make_item(session, "stod", published_at=clock.now() - dt.timedelta(seconds=1))
     session.commit()
-
-
-def wait_for(condition: Callable[[], bool], *, seconds: float) -> None:
-    """Return once something holds; fail where it doesn't come to hold."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
 
 
 def look(session: Session, statement: sa.Select[str]) -> str | None:
@@ -154,16 +145,6 @@ def check_ledger(session: Session, count: int) -> None:
     kept = session.scalars(sa.select(Certificate)).one()
     assert certificate.verify(session, kept.body) == []
     session.rollback()
-
-
-def free_port() -> int:
-    """A port that nobody takes while its server is down: below those that outgoing connections are given."""
-    for _ in range(100):
-        port = random.randrange(15_000, 30_000)
-        with contextlib.suppress(OSError):
-            socket.create_server(("127.0.0.1", port)).close()
-            return port
-    raise AssertionError("no port is free")
 
 
 class OwnPostgres:
@@ -233,7 +214,7 @@ class OwnRabbitMQ:
         }
         self._running: Running | None = None
 
-    def start(self, *, seconds: float = 60) -> None:
+    def start(self, *, seconds: float = LONG_ENOUGH) -> None:
         """Start it, and wait until it can be reached."""
         end = time.monotonic() + seconds
         while True:
@@ -243,17 +224,16 @@ class OwnRabbitMQ:
                     self._running = subprocess.Popen(
                         [str(self._program)], env=self._environ, stdout=log, stderr=log, start_new_session=True
                     )
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            if listens(self.port):
                 return
-            except OSError:
-                assert time.monotonic() < end, (self._folder / "started").read_text()[-2000:]
-                time.sleep(0.2)
+            assert time.monotonic() < end, (self._folder / "started").read_text()[-2000:]
+            time.sleep(0.2)
 
     def kill(self) -> None:
         if self._running is not None:
             kill(self._running)
             self._running = None
+            wait_for(lambda: not listens(self.port))  # Its last process may live a moment longer than its first.
 
     def __enter__(self) -> Self:
         return self
@@ -274,6 +254,7 @@ class Door:
         self.port = free_port()
         self._listener: socket.socket | None = None
         self._inside: set[socket.socket] = set()
+        self._lock = threading.Lock()
         self._moves = threading.Event()
         self._moves.set()
 
@@ -285,12 +266,13 @@ class Door:
         threading.Thread(target=self._let_in, args=(self._listener,), daemon=True).start()
 
     def shut(self) -> None:
-        listener, self._listener = self._listener, None
-        for one in [*([listener] if listener is not None else []), *self._inside]:
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
-        self._inside.clear()
+        with self._lock:
+            listener, self._listener = self._listener, None
+            for one in [*([listener] if listener is not None else []), *self._inside]:
+                with contextlib.suppress(OSError):
+                    one.shutdown(socket.SHUT_RDWR)
+                one.close()
+            self._inside.clear()
         self._moves.set()  # Whatever was stuck finds the other side gone.
 
     def _let_in(self, listener: socket.socket) -> None:
@@ -300,7 +282,12 @@ class Door:
             except OSError:
                 return
             inner = socket.create_connection(("127.0.0.1", self._to_port))
-            self._inside |= {outer, inner}
+            with self._lock:
+                if self._listener is not listener:  # It was shut while this one came in.
+                    outer.close()
+                    inner.close()
+                    return
+                self._inside |= {outer, inner}
             for one, other in ((outer, inner), (inner, outer)):
                 threading.Thread(target=self._pass_on, args=(one, other), daemon=True).start()
 

@@ -9,7 +9,8 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from newsroom.engine.watching import Watch
-from tests.engine.common import Processes, fill, is_done, publish, stop, wait_for
+from tests.conftest import wait_for
+from tests.engine.common import Processes, fill, is_done, publish, stop
 from tests.factories import make_topics
 from tests.smtp_server import RoughServer
 
@@ -68,8 +69,8 @@ def test_what_is_published_by_another_process_leaves_long_before_the_next_look(a
     with ExitStack() as at_the_end, RoughServer() as server:
         at_the_end.callback(processes.kill_all)
         engine = processes.start("engine", "run", mail_port=server.port, ENGINE_PAUSE_SECONDS=60)
-        wait_for((Path(app.instance_path) / "installation.json").exists, seconds=30)  # Its first look has begun.
+        wait_for((Path(app.instance_path) / "installation.json").exists)  # Its first look has begun.
         publish(session)
-        wait_for(lambda: is_done(session), seconds=30)
+        wait_for(lambda: is_done(session), seconds=40)
         stop(engine)
     assert len(server.taken) == 3

@@ -51,7 +51,7 @@ def test_the_feed_lists_what_can_be_read_newest_first(client: FlaskClient, sessi
     publish(session, "stod", headline="Äldre", ago=2 * DAY)
     publish(session, "kultur", headline="Nyare", ago=DAY)
     make_item(session, "stod", headline="Utkast", published_at=None)
-    make_item(session, "stod", headline="Snart", published_at=NOW + HOUR)
+    make_item(session, "stod", headline="Snart", published_at=NOW + DAY)
     publishing.withdraw(publish(session, "stod", headline="Tillbakadragen"), now=NOW)
     session.commit()
 
@@ -205,7 +205,7 @@ def test_an_embargoed_item_is_noticed_by_time_when_its_hour_has_come(client: Fla
 def test_an_item_that_still_waits_changes_nothing(client: FlaskClient, session: Session) -> None:
     publish(session, "stod", ago=DAY)
     first = client.get("/feeds/all.rss")
-    make_item(session, "stod", published_at=NOW + HOUR, now=NOW - 2 * DAY)
+    make_item(session, "stod", published_at=NOW + DAY, now=NOW - 2 * DAY)
     session.commit()
     assert ask_again(client, first, If_Modified_Since=first.headers["Last-Modified"]).status_code == 304
     assert client.get("/feeds/all.rss").data == first.data

@@ -3,12 +3,11 @@
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email import message_from_bytes, policy
@@ -18,12 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.axe import STICKS_OUT
+from tests.conftest import LONG_ENOUGH, free_port, wait_for
 
 PROJECT = Path(__file__).resolve().parents[2]
 
+
+expect.set_options(timeout=30_000)
 
 WIDTHS = (320, 390, 1280)
 with_and_without_scripts = pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "plain"])
@@ -34,12 +36,13 @@ def fits(page: Page) -> None:
 
     The window then has the next width, so that what is really pressed is pressed at each in turn.
     """
+    page.wait_for_load_state()
     before = page.viewport_size["width"] if page.viewport_size else 0
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 800})
         assert page.evaluate(STICKS_OUT) == [], f"at {width} pixels"
         for button in page.get_by_role("main").get_by_role("button").all():
-            button.click(trial=True, timeout=5_000)
+            button.click(trial=True)
     page.set_viewport_size({"width": WIDTHS[(WIDTHS.index(before) + 1) % len(WIDTHS)], "height": 800})
 
 
@@ -163,19 +166,6 @@ def environ_of(instance: Path, port: int) -> dict[str, str]:
     return {"NEWSROOM_INSTANCE_PATH": str(instance), "NEWSROOM_PORT": str(port)}
 
 
-def wait_for(condition: Callable[[], bool], *, seconds: float = 30) -> None:
-    """Return once something holds; fail where it doesn't come to hold."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.1)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
 def answers(address: str) -> bool:
     try:
         urllib.request.urlopen(address, timeout=2).close()
@@ -192,11 +182,11 @@ def run_site(instance: Path, **values: str) -> Iterator[Site]:
     process = subprocess.Popen([sys.executable, "-m", "newsroom", "up"], env=environ, cwd=PROJECT)
     try:
         found = Site(f"http://127.0.0.1:{port}", instance)
-        wait_for(lambda: answers(f"{found.address}/healthz"), seconds=60)
+        wait_for(lambda: answers(f"{found.address}/healthz"))
         yield found
     finally:
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(LONG_ENOUGH) == 0
 
 
 @pytest.fixture(scope="session")

@@ -8,15 +8,16 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.journeys.conftest import Site, log_in, run_site, wait_for
+from tests.conftest import wait_for
+from tests.journeys.conftest import Site, log_in, run_site
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("slow mailing")]
 
 
 @pytest.fixture(scope="module")
 def slow_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """An installation that sends three letters a second, so that there is something to follow."""
-    with run_site(tmp_path_factory.mktemp("slow"), LETTERS_PER_SECOND="3") as found:
+    """An installation that sends two letters a second, so that there is something to follow."""
+    with run_site(tmp_path_factory.mktemp("slow"), LETTERS_PER_SECOND="2") as found:
         yield found
 
 
@@ -79,7 +80,7 @@ def test_a_mailing_is_followed_live_paused_and_continued(page: Page, slow_site: 
     expect(spoken).to_have_text(re.compile("^Skickas"))
 
     # The end shows itself, with the certificate.
-    expect(phase).to_have_text("Klart", timeout=60_000)
+    expect(phase).to_have_text("Klart", timeout=120_000)
     expect(page.get_by_role("link", name="Läs eller skriv ut protokoll")).to_be_visible(timeout=20_000)
     expect(page.get_by_role("button", name="Pausa")).to_have_count(0)
     expect(spoken).to_have_text(re.compile("^Klart"))

@@ -51,11 +51,11 @@ def test_from_the_front_page_to_a_topic_and_an_address_that_can_be_shared(
         fits(page)
 
         page.goto(f"{site.address}/nyheter")
-        first = page.get_by_role("article").first.inner_text()
+        first = page.get_by_role("article").first.text_content() or ""
         page.get_by_role("link", name="Äldre").click()
         expect(page.get_by_role("article").first).not_to_have_text(first)
         page.get_by_role("link", name="Nyare").click()
-        assert page.get_by_role("article").first.inner_text() == first
+        expect(page.get_by_role("article").first).to_have_text(first)
         fits(page)
 
 

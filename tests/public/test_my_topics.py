@@ -263,7 +263,9 @@ def test_a_database_that_cannot_be_written_keeps_what_was_chosen(
     reader = app.test_client()
     reader.set_cookie(COOKIE, cookie.value, path="/mina-amnen")
 
-    answer = save(reader, topics=["kultur"], frequency="weekly", pause="2027-01-31", language="en")
+    answer = save(
+        reader, topics=["kultur"], frequency="weekly", pause=f"{clock.now() + 20 * DAY:%Y-%m-%d}", language="en"
+    )
 
     page = read_page(answer)
     assert (answer.status_code, title_of(page)) == (503, "Mina ämnen")
