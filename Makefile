@@ -4,8 +4,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 UV := $(shell command -v uv 2>/dev/null)
 BIN := .venv/bin
-# Some tests wait for another process; meanwhile a core is free.
-PARALLEL ?= $(shell expr $$(nproc) + 1)
+# Many tests wait for another process; meanwhile a core is free.
+PARALLEL ?= $(shell expr $$(nproc) + 2)
 
 .PHONY: run test check bench looks accessibility check-html lock vendor clean
 

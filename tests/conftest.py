@@ -241,7 +241,8 @@ def browser() -> "Iterator[Browser]":
     """Chromium as the machine has it."""
     from playwright.sync_api import sync_playwright
 
-    names = [os.environ.get("NEWSROOM_TEST_BROWSER", ""), "chromium", "chromium-browser", "google-chrome"]
+    own = os.environ.get("NEWSROOM_TEST_BROWSER", "")
+    names = [own, "chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"]
     path = next((found for found in map(shutil.which, filter(None, names)) if found), None)
     if path is None:
         missing("no Chromium; Debian: apt install chromium")

@@ -464,7 +464,8 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.webp"):
         old.unlink()
-    chromium = os.environ.get("NEWSROOM_TEST_BROWSER") or shutil.which("chromium") or shutil.which("google-chrome")
+    names = ("chromium-headless-shell", "chromium", "google-chrome")
+    chromium = os.environ.get("NEWSROOM_TEST_BROWSER") or next(filter(None, map(shutil.which, names)), None)
     with run_newsroom() as (site, instance), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         pages = prepare(site, instance)
