@@ -146,35 +146,43 @@ def has_news(session: Session, period: Period) -> bool:
 
 def cover_signups(session: Session, *, now: dt.datetime) -> int:
     """Begin a mailing, with its one delivery, for each sign-up that waits for its letter; says how many."""
-    covered = sa.select(Mailing.id).where(Mailing.signup_id == Signup.id).exists()
-    waiting = session.scalars(
-        sa.select(Signup).where(
-            Signup.confirmed_at.is_(None), Signup.requested_at > now - dt.timedelta(days=LINK_DAYS), ~covered
-        )
-    ).all()
     return sum(
         _begin_single(session, signup.subscriber_id, signup.language, now=now, kind="confirmation", signup_id=signup.id)
-        for signup in waiting
+        for signup in session.scalars(_signups_waiting(now)).all()
+    )
+
+
+def _signups_waiting(now: dt.datetime) -> sa.Select[Signup]:
+    covered = sa.select(Mailing.id).where(Mailing.signup_id == Signup.id).exists()
+    return sa.select(Signup).where(
+        Signup.confirmed_at.is_(None), Signup.requested_at > now - dt.timedelta(days=LINK_DAYS), ~covered
     )
 
 
 def cover_personal_letters(session: Session, *, now: dt.datetime) -> int:
     """Begin a mailing, with its one delivery, for each personal letter that was asked for; says how many."""
-    covered = sa.select(Mailing.id).where(Mailing.personal_letter_id == PersonalLetter.id).exists()
-    waiting = session.scalars(
-        sa.select(PersonalLetter).where(
-            PersonalLetter.asked_at > now - dt.timedelta(days=LINK_DAYS),
-            PersonalLetter.used_at.is_(None),
-            sa.or_(PersonalLetter.good_until.is_(None), PersonalLetter.good_until > now),
-            ~covered,
-        )
-    ).all()
     return sum(
         _begin_single(
             session, letter.subscriber_id, letter.language, now=now, kind=letter.kind, personal_letter_id=letter.id
         )
-        for letter in waiting
+        for letter in session.scalars(_personal_letters_waiting(now)).all()
     )
+
+
+def _personal_letters_waiting(now: dt.datetime) -> sa.Select[PersonalLetter]:
+    covered = sa.select(Mailing.id).where(Mailing.personal_letter_id == PersonalLetter.id).exists()
+    return sa.select(PersonalLetter).where(
+        PersonalLetter.asked_at > now - dt.timedelta(days=LINK_DAYS),
+        PersonalLetter.used_at.is_(None),
+        sa.or_(PersonalLetter.good_until.is_(None), PersonalLetter.good_until > now),
+        ~covered,
+    )
+
+
+def is_somebody_waiting(session: Session, *, now: dt.datetime) -> bool:
+    """Whether a reader has asked for a letter of their own that no mailing covers yet."""
+    waiting = (_signups_waiting(now), _personal_letters_waiting(now))
+    return any(session.scalar(sa.select(one.exists())) for one in waiting)
 
 
 def _begin_single(session: Session, subscriber_id: int, language: str, *, now: dt.datetime, **values: Any) -> bool:

@@ -16,13 +16,14 @@ from typing import TypeVar
 from flask import Flask
 
 from newsroom import clock
+from newsroom.delivery.covering import is_somebody_waiting
 from newsroom.delivery.models import Lane
 from newsroom.delivery.sending import recover
 from newsroom.delivery.ticking import tick
 from newsroom.engine.rules import rules_of
 from newsroom.engine.sender import Leave, Sender, attempt, journal_folder
 from newsroom.engine.watching import WATCH_SECONDS, Watch
-from newsroom.extensions import db
+from newsroom.extensions import db, reading
 
 T = TypeVar("T")
 
@@ -79,11 +80,21 @@ class EmbeddedEngine:
         watch.close()
 
     def _wait_for_work(self, watch: Watch) -> None:
-        """Wait for the time of the next look; or, while nothing is being sent, until somebody wrote to the database."""
+        """Wait for the time of the next look, or until somebody wrote to the database.
+
+        While letters leave, their senders write all the time; only what readers asked for themselves is then seen to.
+        """
         end = time.monotonic() + self._pause
         while (left := end - time.monotonic()) > 0 and not self._look_now.wait(min(left, WATCH_SECONDS)):
-            if watch.has_changed() and not self._busy:
+            if watch.has_changed() and (not self._busy or self._guard(self._is_somebody_waiting)):
                 return
+
+    def _is_somebody_waiting(self) -> bool:
+        session = db.session()
+        with reading():
+            found = is_somebody_waiting(session, now=clock.now())
+            session.rollback()
+        return found
 
     def _look(self) -> bool:
         """Take over from workers that died, and do what there is to do but sending; says whether there is more."""
