@@ -82,6 +82,7 @@ def upgrade() -> None:
     with op.batch_alter_table('delivery', schema=None) as batch_op:
         batch_op.drop_constraint(batch_op.f('fk_delivery_edition_id_edition'), type_='foreignkey')
         batch_op.drop_constraint(batch_op.f('fk_delivery_batch_id_batch'), type_='foreignkey')
+        batch_op.drop_constraint(batch_op.f('fk_delivery_subscriber_id_subscriber'), type_='foreignkey')
         batch_op.drop_index('ix_delivery_batch_id_state')
         batch_op.create_index('ix_delivery_batch_id', ['batch_id'], unique=False)
     if op.get_bind().dialect.name == 'postgresql':
@@ -250,6 +251,7 @@ def downgrade() -> None:
         batch_op.create_index('ix_delivery_batch_id_state', ['batch_id', 'state'], unique=False)
         batch_op.create_foreign_key(batch_op.f('fk_delivery_edition_id_edition'), 'edition', ['edition_id'], ['id'], ondelete='CASCADE')
         batch_op.create_foreign_key(batch_op.f('fk_delivery_batch_id_batch'), 'batch', ['batch_id'], ['id'], ondelete='CASCADE')
+        batch_op.create_foreign_key(batch_op.f('fk_delivery_subscriber_id_subscriber'), 'subscriber', ['subscriber_id'], ['id'], ondelete='CASCADE')
 
     with op.batch_alter_table('edition_item', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_edition_item_item_id'))
