@@ -39,9 +39,10 @@ class ItemTopic(Base):
     """An item's topics, in the editor's order: the first is the one it stands under."""
 
     __tablename__ = "item_topic"
+    __table_args__ = (sa.Index(None, "topic_id", "item_id"),)
 
     item_id: Mapped[int] = mapped_column(sa.ForeignKey("item.id", ondelete="CASCADE"), primary_key=True)
-    topic_id: Mapped[int] = mapped_column(sa.ForeignKey("topic.id"), primary_key=True, index=True)
+    topic_id: Mapped[int] = mapped_column(sa.ForeignKey("topic.id"), primary_key=True)
     position: Mapped[int] = mapped_column(default=0)
 
 
@@ -62,6 +63,13 @@ class Item(Base):
             "ix_item_readable",
             "published_at",
             "id",
+            sqlite_where=sa.text("withdrawn_at IS NULL"),
+            postgresql_where=sa.text("withdrawn_at IS NULL"),
+        ),
+        sa.Index(
+            "ix_item_readable_id",
+            "id",
+            "published_at",
             sqlite_where=sa.text("withdrawn_at IS NULL"),
             postgresql_where=sa.text("withdrawn_at IS NULL"),
         ),

@@ -5,9 +5,9 @@ table, PostgreSQL as tsvectors. Neither is among the models: a migration makes t
 """
 
 import unicodedata
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -17,13 +17,14 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
 from newsroom.news.models import LANGUAGES, Item
-from newsroom.news.reading import FEW, Within, readable_ids
+from newsroom.news.reading import Within, any_readable_ids, planned, readable_ids
 from newsroom.news.stemming import STOP_WORDS, find_words, fold, stem, stems_of
 
 QUERY_LENGTH = 200  # Characters of a question that count.
 MOST_TERMS = 12
 PREFIX_LENGTH = 3  # A last word so long may go on: it finds what begins with it.
 MOST_HITS = 1_000  # More are neither listed nor counted: whoever gets so many asks for more words or a year.
+FEW = 300  # So many hits are looked up one by one; more are met on the way through all items by date.
 BATCH = 1_000
 TABLE = "item_search"
 
@@ -46,10 +47,6 @@ class Term:
     stems: tuple[str, ...]
     goes_on: bool = False
 
-    def matches(self, stem: str) -> bool:
-        """Whether a word with this stem is what the term asks for."""
-        return any(stem == one or (self.goes_on and stem.startswith(one)) for one in self.stems)
-
 
 @dataclass(frozen=True)
 class Query:
@@ -64,7 +61,15 @@ class Query:
 
     def matches(self, stem: str) -> bool:
         """Whether a word with this stem answers one of the terms."""
-        return any(term.matches(stem) for term in self.terms)
+        return stem in self._stems or stem.startswith(self._beginnings)
+
+    @cached_property
+    def _stems(self) -> frozenset[str]:
+        return frozenset(one for term in self.terms for one in term.stems)
+
+    @cached_property
+    def _beginnings(self) -> tuple[str, ...]:
+        return tuple(one for term in self.terms if term.goes_on for one in term.stems)
 
 
 def read_query(text: str) -> Query | None:
@@ -78,6 +83,8 @@ def read_query(text: str) -> Query | None:
     for word in telling:
         stems = tuple(dict.fromkeys(stem(word, language) for language in LANGUAGES))
         goes_on = word == telling[-1] and min(map(len, stems)) >= PREFIX_LENGTH
+        if goes_on:  # What begins with a stem's beginning is found by that already.
+            stems = tuple(one for one in stems if not any(one != other and one.startswith(other) for other in stems))
         terms[stems] = Term(stems, goes_on)
     return Query(tuple(terms.values())) if terms else None
 
@@ -93,7 +100,8 @@ def hits(query: Query, *, dialect: str, in_headline: bool = False) -> Select[int
     vector = "headline" if in_headline else "words"
     table = sa.table(TABLE, sa.column("item_id", sa.Integer), sa.column(vector, TSVECTOR))
     asked = (" | " if query.any_of else " & ").join(map(_write_tsquery, query.terms))
-    return sa.select(table.c.item_id).where(table.c[vector].op("@@")(sa.cast(asked, TSQUERY)))
+    # The offset keeps PostgreSQL from asking item for item whether it has the words.
+    return sa.select(table.c.item_id).where(table.c[vector].op("@@")(sa.cast(asked, TSQUERY))).offset(0)
 
 
 def find(
@@ -104,41 +112,35 @@ def find(
     By relevance come first those that have the words in the headline; within that, and otherwise, the newest.
     """
     dialect = session.get_bind().dialect.name
-    with _planned(session, dialect):
-        ids = _newest(session, hits(query, dialect=dialect), within)
-        if by_relevance and len(ids) > 1:
-            in_headline = _newest(session, hits(query, dialect=dialect, in_headline=True), within)
-            ids = list(dict.fromkeys([*in_headline, *ids]))[: MOST_HITS + 1]
+    in_headline, everywhere = [hits(query, dialect=dialect, in_headline=there) for there in (True, False)]
+    with planned(session):
+        # Where many items are within, so many hits are soon found; and if they aren't, these are all.
+        some = _look_up(session, everywhere, within) if within.is_open else None
+        first = _newest(session, in_headline, within) if by_relevance and some != [] else []
+        if some is None:
+            rest = _newest(session, everywhere, within)
+        elif len(some) <= MOST_HITS or len(first) >= offset + limit:
+            rest = some  # Of those after a full page, only the number matters.
+        else:
+            rest = _walk(session, everywhere, within)
+    ids = list(dict.fromkeys([*first, *rest]))[: MOST_HITS + 1]
     return ids[:MOST_HITS][offset : offset + limit], len(ids)
 
 
 def _newest(session: Session, found: Select[int], within: Within) -> list[int]:
     """The newest of what was found, up to one over MOST_HITS."""
-    # PostgreSQL chooses its way by itself; SQLite knows nothing of how many there are.
-    few = session.get_bind().dialect.name == "sqlite" and len(session.scalars(found.limit(FEW + 1)).all()) <= FEW
-    return list(session.scalars(readable_ids(within, among=found, few=few).limit(MOST_HITS + 1)))
+    are_few = len(session.scalars(found.limit(FEW + 1)).all()) <= FEW
+    return _look_up(session, found, within) if are_few else _walk(session, found, within)
 
 
-def count_ids(session: Session, ids: Select[int]) -> int:
-    """How many ids a select gives, up to one over MOST_HITS."""
-    return session.scalar(sa.select(sa.func.count()).select_from(ids.limit(MOST_HITS + 1).subquery())) or 0
+def _look_up(session: Session, found: Select[int], within: Within) -> list[int]:
+    """What was found, each looked up by itself, the newest first; any of them, where they are more than MOST_HITS."""
+    return list(session.scalars(any_readable_ids(within, found, MOST_HITS + 1)))
 
 
-@contextmanager
-def _planned(session: Session, dialect: str) -> Iterator[None]:
-    """Let PostgreSQL use the index of words, whatever it believes about them.
-
-    It doesn't know how dear it is to fetch a long row's words again, nor how often two words stand together, and so
-    takes ways that are fifty times as long; and workers side by side would each make the same list of what was found.
-    """
-    if dialect == "sqlite":
-        yield
-        return
-    settings = ("enable_seqscan", "enable_nestloop", "max_parallel_workers_per_gather")
-    switch = sa.text("SELECT {}".format(", ".join(f"set_config('{name}', :value, true)" for name in settings)))
-    session.execute(switch, {"value": "0"})
-    yield
-    session.execute(switch, {"value": None})
+def _walk(session: Session, found: Select[int], within: Within) -> list[int]:
+    """The newest of what was found, met on the way through all items, up to one over MOST_HITS."""
+    return list(session.scalars(readable_ids(within, among=found).limit(MOST_HITS + 1)))
 
 
 def _write_fts(term: Term) -> str:

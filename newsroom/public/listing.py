@@ -17,12 +17,11 @@ from newsroom.extensions import db
 from newsroom.news import searching
 from newsroom.news.marking import Marked, Part, mark_item
 from newsroom.news.models import Item, Topic
-from newsroom.news.reading import Within, are_wide, load_items, readable_ids
+from newsroom.news.reading import Within, are_wide, load_items, planned, readable_ids
 from newsroom.news.topics import children_of
 
 PER_PAGE = 20
 LAST_PAGE = 10_000
-EARLY_PAGES = 50  # Up to here a page of a wide topic is found soonest by asking item for item whether it is under it.
 FIRST_YEAR, LAST_YEAR = 1970, 9000
 BY_RELEVANCE, BY_DATE = "relevans", "datum"
 NAMES = ("q", "amne", "ar", "ordning", "sida")
@@ -124,11 +123,13 @@ def holds_empty_values() -> bool:
 def find_listing(choice: Choice, topics: Sequence[Topic], *, by: dt.datetime, counted: bool = True) -> Listing:
     """The page that a choice asks for, with the number of hits unless nobody wants it; 404 for one after the last."""
     session = db.session()
-    within = _within(session, choice, topics, by=by)
     offset = (choice.number - 1) * PER_PAGE
     query = searching.read_query(choice.text)
     if choice.text and query is None:
         return Listing([], more=False, count=0)
+    counted = counted and choice.is_filtered
+    wanted = max(offset + PER_PAGE, searching.MOST_HITS if counted else 0) + 1
+    within = _within(session, choice, topics, by=by, wanted=wanted)
     if query is None:
         return _find_by_date(session, within, choice, offset, counted)
     by_relevance = choice.order == BY_RELEVANCE
@@ -144,13 +145,13 @@ def find_listing(choice: Choice, topics: Sequence[Topic], *, by: dt.datetime, co
     return Listing(entries, more=more, count=count, loosened=loosened and count > 0)
 
 
-def _within(session: Session, choice: Choice, topics: Sequence[Topic], *, by: dt.datetime) -> Within:
+def _within(session: Session, choice: Choice, topics: Sequence[Topic], *, by: dt.datetime, wanted: int) -> Within:
     zone = ZoneInfo(current_app.config["TIME_ZONE"])
     topic_ids = ids_under(choice.topic, topics) if choice.topic else []
     return Within(
         by=by,
         topic_ids=topic_ids,
-        wide=bool(topic_ids) and choice.number <= EARLY_PAGES and are_wide(session, topic_ids),
+        wide=bool(topic_ids) and are_wide(session, topic_ids, wanted=wanted),
         since=dt.datetime(choice.year, 1, 1, tzinfo=zone) if choice.year else None,
         before=dt.datetime(choice.year + 1, 1, 1, tzinfo=zone) if choice.year else None,
     )
@@ -162,12 +163,16 @@ def ids_under(topic: Topic, topics: Sequence[Topic]) -> list[int]:
 
 
 def _find_by_date(session: Session, within: Within, choice: Choice, offset: int, counted: bool) -> Listing:
-    ids = list(session.scalars(readable_ids(within).offset(offset).limit(PER_PAGE + 1)))
+    found = readable_ids(within)
+    with planned(session):
+        first = list(session.scalars(found.limit(searching.MOST_HITS + 1))) if counted else []
+        ids = first[offset : offset + PER_PAGE + 1]
+        if not counted or (len(ids) <= PER_PAGE and len(first) > searching.MOST_HITS):
+            ids = list(session.scalars(found.offset(offset).limit(PER_PAGE + 1)))
     if not ids and choice.number > 1:
         abort(404)
-    count = searching.count_ids(session, readable_ids(within)) if counted and choice.is_filtered else None
     entries = [plain_entry(item) for item in load_items(session, ids[:PER_PAGE])]
-    return Listing(entries, more=len(ids) > PER_PAGE, count=count)
+    return Listing(entries, more=len(ids) > PER_PAGE, count=len(first) if counted else None)
 
 
 def plain_entry(item: Item) -> Marked:

@@ -1,5 +1,8 @@
 """Finding items by their words, in both databases alike."""
 
+import datetime as dt
+import itertools
+import random
 from typing import Any
 
 import pytest
@@ -7,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from newsroom.news import publishing, searching, topics
-from newsroom.news.reading import Within
+from newsroom.news.reading import Within, any_readable_ids, planned, readable_ids
 from newsroom.news.searching import find, read_query
 from newsroom.news.writing import ItemText, change_item
 from tests.factories import DAY, HOUR, NOON, make_item, make_topics
@@ -190,9 +193,87 @@ def test_the_whole_index_can_be_made_anew(session: Session) -> None:
     assert ids(session, "bro") == made[::-1]
 
 
+def make_many(session: Session) -> list[tuple[int, dt.datetime, bool, bool, set[int]]]:
+    """Items as a search knows them: id, time, whether the word is in the headline, or anywhere, and the topics' ids."""
+    chance = random.Random(20)
+    made = []
+    for number in range(48):
+        slugs = chance.sample(["stod", "kultur", "bibliotek"], chance.choice((1, 1, 2)))
+        headline, body = ["Bron", "Vägen"][chance.random() < 0.6], ["En bro.", "En väg."][chance.random() < 0.4]
+        at = NOON - chance.choice((1, 2, 400)) * DAY + number % 5 * HOUR
+        item = make_item(session, *slugs, headline=f"{headline} {number}", body=body, published_at=at)
+        if number % 6 == 0:
+            publishing.withdraw(item, now=NOON)
+        elif number % 7 == 0:
+            item.published_at = NOON + HOUR
+        else:
+            in_headline = headline == "Bron"
+            made.append((item.id, at, in_headline, in_headline or body == "En bro.", {one.id for one in item.topics}))
+    session.flush()
+    return made
+
+
+@pytest.mark.parametrize(("most", "few"), [(3, 0), (3, 2), (8, 5), (12, 1), (50, 5), (1000, 300)])
+def test_whichever_way_hits_are_looked_for_they_are_the_same(
+    session: Session, monkeypatch: pytest.MonkeyPatch, most: int, few: int
+) -> None:
+    monkeypatch.setattr(searching, "MOST_HITS", most)
+    monkeypatch.setattr(searching, "FEW", few)
+    stod, kultur = [topic.id for topic in topics.find_topics(session, ["stod", "kultur"])]
+    made = make_many(session)
+    query = read_query("bro")
+    assert query is not None
+    limits = [
+        Within(NOON, wanted, wide, *years)
+        for wanted, wide in (((), False), ([stod], False), ([stod], True), ([stod, kultur], True))
+        for years in ((None, None), (NOON - 30 * DAY, NOON), (None, NOON - 30 * DAY))
+    ]
+    for within, by_relevance in itertools.product(limits, (True, False)):
+        hits = [
+            (by_relevance and in_headline, at, item_id)
+            for item_id, at, in_headline, anywhere, under in made
+            if anywhere
+            and (not within.topic_ids or under & set(within.topic_ids))
+            and (within.since is None or at >= within.since)
+            and (within.before is None or at < within.before)
+        ]
+        expected = [item_id for *_, item_id in sorted(hits, reverse=True)]
+        for offset in range(0, 12, 4):
+            found, count = find(session, query, within, by_relevance=by_relevance, offset=offset, limit=4)
+            assert (found, count) == (expected[:most][offset : offset + 4], min(len(expected), most + 1))
+    assert len(expected) > 3  # Not all of them are empty.
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_postgresql_goes_the_way_that_is_meant(session: Session) -> None:
+    stod = topics.find_topics(session, ["stod"])[0].id
+    make_many(session)
+    query = read_query("bro")
+    assert query is not None
+    found = searching.hits(query, dialect="postgresql")
+
+    def plan(select: sa.Select[Any]) -> str:
+        text = select.compile(session.get_bind(), compile_kwargs={"render_postcompile": True})
+        cursor = session.connection().connection.cursor()
+        cursor.execute(f"EXPLAIN {text}", text.params)
+        return "\n".join(row[0] for row in cursor.fetchall())
+
+    with planned(session):
+        walked = plan(readable_ids(Within(NOON, [stod], wide=True), among=found).limit(21))
+        looked_up = plan(any_readable_ids(Within(NOON, [stod]), found, 21))
+    # A table of the hits, and each readable item held against it; no join, which would need all before the first.
+    assert "hashed SubPlan" in walked
+    assert "Join" not in walked
+    assert "Sort" not in walked
+    # Never the words of item after item.
+    for way in (walked, looked_up):
+        assert "Bitmap Index Scan on ix_item_search_words" in way
+        assert "(item_id = item.id)" in way  # Topics are asked for one by one, too.
+
+
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 def test_searching_leaves_the_databases_settings_as_they_were(session: Session) -> None:
-    names = ("enable_seqscan", "enable_nestloop", "max_parallel_workers_per_gather")
+    names = ("enable_seqscan", "work_mem", "max_parallel_workers_per_gather")
 
     def settings() -> list[str | None]:
         return [session.execute(sa.text(f"SHOW {name}")).scalar() for name in names]
@@ -200,4 +281,6 @@ def test_searching_leaves_the_databases_settings_as_they_were(session: Session) 
     before = settings()
     ids(session, "bro")
     assert settings() == before
-    assert before[:2] == ["on", "on"]
+    assert before[0] == "on"
+    with planned(session):
+        assert settings() == ["off", "64MB", "0"]
