@@ -89,12 +89,14 @@ PAGES = {  # What docs/looks.md shows, by chapter: the names that `prepare` give
     },
     "Letters": {
         "letter-confirmation": "Asking for a confirmation",
+        "letter-reminder": "And asking once more, a day later",
         "letter-news": "One item",
         "letter-digest": "A day's news",
         "letter-urgent": "An important message",
         "letter-correction": "A correction",
         "letter-login": "A login link",
         "letter-change": "A new address that is to say yes",
+        "letter-changed": "And the old one, which is told",
         "letter-goodbye": "Everything is erased",
     },
     "The desk": {
@@ -212,6 +214,8 @@ def prepare(site: str, instance: Path) -> dict[str, str]:
     login = ask_for_link(site, "dag@example.org")
     correction = wait_for_letter(site, "ana@example.org", "Rättelse")
     change = wait_for_letter(site, "dag.ny@example.org", "")
+    changed = wait_for_letter(site, "dag@example.org", "till en annan adress")
+    reminder = wait_for_letter(site, "eva@example.org", "Påminnelse")
     goodbye = wait_for_letter(site, "direkt@example.org", "raderat")
     leave = link_in(site, news, "avsluta").removeprefix(site)
     return {
@@ -239,6 +243,8 @@ def prepare(site: str, instance: Path) -> dict[str, str]:
         "letter-login": f"/dev/mailbox/{login['id']}.html",
         "letter-correction": f"/dev/mailbox/{correction['id']}.html",
         "letter-change": f"/dev/mailbox/{change['id']}.html",
+        "letter-changed": f"/dev/mailbox/{changed['id']}.html",
+        "letter-reminder": f"/dev/mailbox/{reminder['id']}.html",
         "letter-goodbye": f"/dev/mailbox/{goodbye['id']}.html",
         "about": "/om",
         "privacy": "/integritet",
@@ -287,11 +293,15 @@ def fill_the_desk(instance: Path) -> dict[str, Any]:
         session = db.session()
         schedule = next(one for one in rules_of(app).schedules if one.kind == "daily")
         period = periods_ended(schedule, after=now - dt.timedelta(days=8), by=now)[-1]
-        for address, frequency in (("dag@example.org", "daily"), ("direkt@example.org", "direct")):
+        early, yesterday = period.start - dt.timedelta(days=1), now - dt.timedelta(hours=25)
+        for address, frequency, at in (
+            ("dag@example.org", "daily", early),
+            ("direkt@example.org", "direct", early),
+            ("eva@example.org", "direct", yesterday),  # Who forgets to say yes.
+        ):
             chosen = topics.find_topics(session, ["kultur", "stod", "hallbarhet"])
             values = {"language": "sv", "source": "web", "consent_text": "", "letters_per_hour": 9}
-            early = period.start - dt.timedelta(days=1)
-            ask(session, read_address(address), chosen, frequency=frequency, now=early, **values)  # type: ignore[arg-type]
+            ask(session, read_address(address), chosen, frequency=frequency, now=at, **values)  # type: ignore[arg-type]
         for signup in session.scalars(sa.select(Signup).where(Signup.source == "web", Signup.confirmed_at.is_(None))):
             if signup.subscriber.address in ("dag@example.org", "direkt@example.org"):
                 confirm(session, signup, now=early)
