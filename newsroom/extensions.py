@@ -75,9 +75,9 @@ def _render_item(kind: str, item: Any, context: Any) -> str | bool:
     return False
 
 
-def _has_model(name: str | None, kind: str, _parents: object) -> bool:
-    """Whether a table should be held against the models; the search index's (and what FTS5 keeps of it) has none."""
-    return not (kind == "table" and name is not None and name.startswith("item_search"))
+def _has_model(name: str | None, _kind: str, _parents: object) -> bool:
+    """Whether a table or index is held against the models; those for searching (and what FTS5 keeps of them) aren't."""
+    return name is None or not name.startswith(("item_search", "ix_item_search"))
 
 
 db = SQLAlchemy(model_class=Base)

@@ -66,13 +66,6 @@ class Item(Base):
             sqlite_where=sa.text("withdrawn_at IS NULL"),
             postgresql_where=sa.text("withdrawn_at IS NULL"),
         ),
-        sa.Index(
-            "ix_item_readable_id",
-            "id",
-            "published_at",
-            sqlite_where=sa.text("withdrawn_at IS NULL"),
-            postgresql_where=sa.text("withdrawn_at IS NULL"),
-        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

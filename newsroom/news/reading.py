@@ -133,10 +133,11 @@ def are_wide(session: Session, topic_ids: Sequence[int], *, wanted: int) -> bool
     """Whether so many items have one of these topics that `wanted` of them are found soonest by asking item for item.
 
     Asking goes through wanted / share items; the other way makes a table of share * all items, at LOOKUP times less
-    for each. Both take as long where the topics' items are the root of LOOKUP * wanted * all.
+    for each. Both take as long where the topics' items are the root of LOOKUP * wanted * all. A topic with less than
+    a quarter of all items may have fallen silent; then asking would go through all that came since.
     """
     highest = session.scalar(sa.select(sa.func.max(Item.id))) or 0
-    enough = math.isqrt(LOOKUP * wanted * highest)
+    enough = max(math.isqrt(LOOKUP * wanted * highest), highest // 4)
     if enough >= highest:
         return False
     under = sa.select(sa.literal(1)).where(ItemTopic.topic_id.in_(topic_ids)).limit(enough + 1)

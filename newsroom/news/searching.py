@@ -24,7 +24,7 @@ QUERY_LENGTH = 200  # Characters of a question that count.
 MOST_TERMS = 12
 PREFIX_LENGTH = 3  # A last word so long may go on: it finds what begins with it.
 MOST_HITS = 1_000  # More are neither listed nor counted: whoever gets so many asks for more words or a year.
-FEW = 300  # So many hits are looked up one by one; more are met on the way through all items by date.
+LOOKED_AT = 10 * MOST_HITS  # Hits among which so many readable ones are looked for, where a large share of them is.
 BATCH = 1_000
 TABLE = "item_search"
 
@@ -83,10 +83,13 @@ def read_query(text: str) -> Query | None:
     for word in telling:
         stems = tuple(dict.fromkeys(stem(word, language) for language in LANGUAGES))
         goes_on = word == telling[-1] and min(map(len, stems)) >= PREFIX_LENGTH
-        if goes_on:  # What begins with a stem's beginning is found by that already.
-            stems = tuple(one for one in stems if not any(one != other and one.startswith(other) for other in stems))
-        terms[stems] = Term(stems, goes_on)
+        terms[stems] = Term(_shortest(stems) if goes_on else stems, goes_on)
     return Query(tuple(terms.values())) if terms else None
+
+
+def _shortest(stems: tuple[str, ...]) -> tuple[str, ...]:
+    """Those that don't begin with another: what they would find, that finds already."""
+    return tuple(one for one in stems if not any(one != other and one.startswith(other) for other in stems))
 
 
 def hits(query: Query, *, dialect: str, in_headline: bool = False) -> Select[int]:
@@ -114,23 +117,33 @@ def find(
     dialect = session.get_bind().dialect.name
     in_headline, everywhere = [hits(query, dialect=dialect, in_headline=there) for there in (True, False)]
     with planned(session):
-        # Where many items are within, so many hits are soon found; and if they aren't, these are all.
-        some = _look_up(session, everywhere, within) if within.is_open else None
-        first = _newest(session, in_headline, within) if by_relevance and some != [] else []
-        if some is None:
-            rest = _newest(session, everywhere, within)
-        elif len(some) <= MOST_HITS or len(first) >= offset + limit:
-            rest = some  # Of those after a full page, only the number matters.
-        else:
-            rest = _walk(session, everywhere, within)
+        some = _find_some(session, everywhere, within) if within.is_open else None
+        rest = _newest(session, everywhere, within) if some is None else some
+        first = _newest(session, in_headline, within) if by_relevance and len(rest) > 1 else []
+        if some is not None and len(some) > MOST_HITS and len(first) < offset + limit:
+            rest = _walk(session, everywhere, within)  # Else the page is full, and of the rest only the number matters.
     ids = list(dict.fromkeys([*first, *rest]))[: MOST_HITS + 1]
     return ids[:MOST_HITS][offset : offset + limit], len(ids)
 
 
+def _find_some(session: Session, found: Select[int], within: Within) -> list[int] | None:
+    """All that was found and is within, newest first; or if those are many, any of them, one over MOST_HITS.
+
+    None if neither can be told soon: what was found is much, and most of it isn't within.
+    """
+    ids = _look_up(session, found.limit(LOOKED_AT), within)
+    return None if len(ids) <= MOST_HITS and _are_more(session, found, LOOKED_AT) else ids
+
+
 def _newest(session: Session, found: Select[int], within: Within) -> list[int]:
     """The newest of what was found, up to one over MOST_HITS."""
-    are_few = len(session.scalars(found.limit(FEW + 1)).all()) <= FEW
-    return _look_up(session, found, within) if are_few else _walk(session, found, within)
+    way = _walk if _are_more(session, found, MOST_HITS) else _look_up
+    return way(session, found, within)
+
+
+def _are_more(session: Session, found: Select[int], count: int) -> bool:
+    """Whether more than so many were found, readable or not."""
+    return session.scalar(sa.select(sa.func.count()).select_from(found.limit(count + 1).subquery())) == count + 1
 
 
 def _look_up(session: Session, found: Select[int], within: Within) -> list[int]:

@@ -127,6 +127,8 @@ def find_listing(choice: Choice, topics: Sequence[Topic], *, by: dt.datetime, co
     query = searching.read_query(choice.text)
     if choice.text and query is None:
         return Listing([], more=False, count=0)
+    if query is not None and offset >= searching.MOST_HITS:
+        abort(404)
     counted = counted and choice.is_filtered
     wanted = max(offset + PER_PAGE, searching.MOST_HITS if counted else 0) + 1
     within = _within(session, choice, topics, by=by, wanted=wanted)

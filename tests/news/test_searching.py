@@ -177,6 +177,14 @@ def test_what_a_database_would_take_for_its_own_is_only_words(session: Session, 
     assert ids(session, text) == [item]
 
 
+def test_a_word_that_may_go_on_takes_the_place_of_no_other(session: Session) -> None:
+    both = make_item(session, "stod", headline="Avgift", body="Avgiften höjs.").id
+    free = make_item(session, "stod", headline="Avgiftsfritt").id
+
+    assert ids(session, "avgift avgiften") == [both]
+    assert ids(session, "avgiften") == [free, both]
+
+
 def test_an_endless_question_is_cut(session: Session) -> None:
     make_item(session, "stod", headline="Bron")
     assert ids(session, "bro " * 100_000) != []
@@ -213,12 +221,12 @@ def make_many(session: Session) -> list[tuple[int, dt.datetime, bool, bool, set[
     return made
 
 
-@pytest.mark.parametrize(("most", "few"), [(3, 0), (3, 2), (8, 5), (12, 1), (50, 5), (1000, 300)])
+@pytest.mark.parametrize(("most", "looked_at"), [(3, 4), (3, 20), (8, 9), (12, 30), (50, 10), (1000, 10_000)])
 def test_whichever_way_hits_are_looked_for_they_are_the_same(
-    session: Session, monkeypatch: pytest.MonkeyPatch, most: int, few: int
+    session: Session, monkeypatch: pytest.MonkeyPatch, most: int, looked_at: int
 ) -> None:
     monkeypatch.setattr(searching, "MOST_HITS", most)
-    monkeypatch.setattr(searching, "FEW", few)
+    monkeypatch.setattr(searching, "LOOKED_AT", looked_at)
     stod, kultur = [topic.id for topic in topics.find_topics(session, ["stod", "kultur"])]
     made = make_many(session)
     query = read_query("bro")
