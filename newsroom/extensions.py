@@ -22,10 +22,11 @@ from flask_security import Security
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
 from sqlalchemy.engine import Connection, Dialect
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError, TimeoutError
 from sqlalchemy.orm import DeclarativeBase, registry
 
 TOKEN_LENGTH = 22
+DATABASE_ERRORS = (DBAPIError, TimeoutError)  # What the database says, and that no connection to it came free in time.
 
 
 def make_token() -> str:
@@ -118,11 +119,11 @@ def init_database(app: Flask) -> None:
         sa.event.listen(engine, "begin", _begin_postgresql)
 
 
-def describe_failure(error: DBAPIError) -> str:
+def describe_failure(error: DBAPIError | TimeoutError) -> str:
     """A database's failure for a log: its words, or only its kind where the words may hold somebody's data."""
     if isinstance(error, OperationalError):
         return " ".join(str(error.orig).split())
-    return type(error.orig).__name__
+    return type(error.orig if isinstance(error, DBAPIError) else error).__name__
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:

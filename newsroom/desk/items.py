@@ -7,13 +7,12 @@ import sqlalchemy as sa
 from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm.exc import StaleDataError
 
 from newsroom import clock
 from newsroom.delivery import installation, overview, progress
 from newsroom.desk import guarding, wording
-from newsroom.extensions import db, describe_failure, reading
+from newsroom.extensions import DATABASE_ERRORS, db, describe_failure, reading
 from newsroom.news import publishing, topics
 from newsroom.news.models import Item
 from newsroom.news.writing import BadText, ItemText, change_item, write_item
@@ -177,7 +176,7 @@ def _save(item_id: int | None) -> ResponseReturnValue:
             "Somebody else has saved this item since you opened it. Your text is below; open the item in another tab "
             "to see theirs. Saving once more replaces it with yours."
         )
-    except DBAPIError as error:
+    except DATABASE_ERRORS as error:
         code = 503
         current_app.logger.error("an item could not be saved: %s", describe_failure(error))
         form.errors["form"] = _("We can't save right now. What you wrote is still here; try again in a while.")

@@ -10,11 +10,10 @@ from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext
 from flask_security import LoginForm
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from newsroom.editors import Editor, datastore
-from newsroom.extensions import db, limiter, reading, security
+from newsroom.extensions import DATABASE_ERRORS, db, limiter, reading, security
 
 LOGIN = "security.login"
 LOGIN_FORM = 4096  # Octets; Flask-Security crashes at a password of more than 4096 characters.
@@ -69,7 +68,7 @@ def find_editor(uniquifier: str) -> Editor | None:
     try:
         with reading(), Session(db.engine) as session:
             return session.scalar(sa.select(Editor).where(Editor.fs_uniquifier == uniquifier, Editor.active))
-    except DBAPIError:
+    except DATABASE_ERRORS:
         g.nobody_found = True
         raise
 

@@ -4,11 +4,10 @@ from flask import Blueprint, abort, current_app, make_response, redirect, render
 from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
 from flask_babel import gettext as _
-from sqlalchemy.exc import DBAPIError
 
 from newsroom import clock
 from newsroom.delivery import erasing
-from newsroom.extensions import db, describe_failure, limiter, reading
+from newsroom.extensions import DATABASE_ERRORS, db, describe_failure, limiter, reading
 from newsroom.public import login, reader
 from newsroom.public.frame import refuse_other_sites
 from newsroom.public.signup import SMALL_FORM, secret_keys
@@ -63,7 +62,7 @@ def ask() -> ResponseReturnValue:
             letters_per_hour=current_app.config["SIGNUP_LETTERS_PER_HOUR"],
         )
         db.session.commit()
-    except DBAPIError as error:
+    except DATABASE_ERRORS as error:
         db.session.rollback()
         current_app.logger.error("a change of address could not be saved: %s", describe_failure(error))
         with reading():

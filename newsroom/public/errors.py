@@ -14,11 +14,11 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from flask_limiter import RateLimitExceeded
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import Gone, HTTPException
 
 from newsroom import clock
-from newsroom.extensions import db, describe_failure, limiter
+from newsroom.extensions import DATABASE_ERRORS, db, describe_failure, limiter
 from newsroom.news.models import Topic
 from newsroom.public.frame import SAFE_METHODS, format_day
 
@@ -160,7 +160,7 @@ def show_http_error(error: HTTPException) -> ResponseReturnValue:
 
 def show_database_error(error: SQLAlchemyError) -> ResponseReturnValue:
     """The database is away or can't be written: nothing was saved, and trying again may work."""
-    if not isinstance(error, DBAPIError):
+    if not isinstance(error, DATABASE_ERRORS):
         return show_crash(error)
     db.session.rollback()
     log.error("the database failed at %s: %s", request.endpoint, describe_failure(error))

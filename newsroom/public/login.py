@@ -4,10 +4,9 @@ from flask import Blueprint, abort, current_app, make_response, redirect, render
 from flask.typing import ResponseReturnValue
 from flask_babel import format_timedelta, get_locale
 from flask_babel import gettext as _
-from sqlalchemy.exc import DBAPIError
 
 from newsroom import clock
-from newsroom.extensions import db, describe_failure, limiter, reading
+from newsroom.extensions import DATABASE_ERRORS, db, describe_failure, limiter, reading
 from newsroom.public import reader
 from newsroom.public.frame import refuse_other_sites
 from newsroom.public.signup import SMALL_FORM, secret_keys
@@ -49,7 +48,7 @@ def ask() -> ResponseReturnValue:
             letters_per_hour=current_app.config["SIGNUP_LETTERS_PER_HOUR"],
         )
         db.session.commit()
-    except DBAPIError as error:
+    except DATABASE_ERRORS as error:
         db.session.rollback()
         current_app.logger.error("a login link could not be asked for: %s", describe_failure(error))
         with reading():

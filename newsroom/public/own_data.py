@@ -3,12 +3,11 @@
 from flask import Blueprint, Response, abort, current_app, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
-from sqlalchemy.exc import DBAPIError
 
 from newsroom import clock
 from newsroom.delivery import erasing as ledger_erasing
 from newsroom.delivery import exporting, history
-from newsroom.extensions import db, describe_failure, reading
+from newsroom.extensions import DATABASE_ERRORS, db, describe_failure, reading
 from newsroom.public import login, reader
 from newsroom.public.frame import refuse_other_sites
 from newsroom.public.listing import read_page_number
@@ -88,7 +87,7 @@ def erase() -> ResponseReturnValue:
         erasing.erase(db.session(), subscriber, block=block, keys=secret_keys(), now=now)
         ledger_erasing.forget_subscriber(db.session(), subscriber.id, now=now)
         db.session.commit()
-    except DBAPIError as error:
+    except DATABASE_ERRORS as error:
         db.session.rollback()
         current_app.logger.error("a subscriber could not be erased: %s", describe_failure(error))
         with reading():

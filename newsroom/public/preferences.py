@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from flask import Blueprint, current_app, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
-from sqlalchemy.exc import DBAPIError
 
 from newsroom import clock
-from newsroom.extensions import db, describe_failure, reading
+from newsroom.extensions import DATABASE_ERRORS, db, describe_failure, reading
 from newsroom.news.models import LANGUAGES
 from newsroom.public import login, reader
 from newsroom.public.choosing import OWN, Choice, check_choice, read_choice, show_choice
@@ -118,7 +117,7 @@ def save() -> ResponseReturnValue:
     try:
         changes = preferences.save(db.session(), subscriber, wish, consent_text=consent_text(), now=now)
         db.session.commit()
-    except DBAPIError as error:
+    except DATABASE_ERRORS as error:
         db.session.rollback()
         current_app.logger.error("topics could not be saved: %s", describe_failure(error))
         form.errors["form"] = _("We can't save right now. What you chose is still here; try again in a while.")

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, TimeoutError
 from newsroom import clock
 from newsroom.delivery.digests import next_end
 from newsroom.engine.rules import rules_of
-from newsroom.extensions import db, describe_failure, limiter, reading
+from newsroom.extensions import DATABASE_ERRORS, db, describe_failure, limiter, reading
 from newsroom.news import topics as topic_tree
 from newsroom.news.models import Topic
 from newsroom.public import reader
@@ -118,7 +118,7 @@ def _take(*, resent: bool) -> ResponseReturnValue:
                 keys=secret_keys(),
             )
             db.session.commit()
-    except (DBAPIError, TimeoutError) as error:
+    except DATABASE_ERRORS as error:
         return _keep(form, error)
     return _show_almost(form, address, shown_at=now, said=_("We have sent the letter again.") if resent else "")
 
@@ -126,14 +126,13 @@ def _take(*, resent: bool) -> ResponseReturnValue:
 def _keep(form: SignupForm, error: DBAPIError | TimeoutError) -> ResponseReturnValue:
     """Give the form back where nothing can be saved; in simple fields where not even the topics can be read."""
     db.session.rollback()
-    failure = describe_failure(error) if isinstance(error, DBAPIError) else type(error).__name__
-    current_app.logger.error("a sign-up could not be saved: %s", failure)
+    current_app.logger.error("a sign-up could not be saved: %s", describe_failure(error))
     form.asks_own = False
     form.errors = {"form": _("We can't save right now. What you filled in is still here; try again in a while.")}
     try:
         with reading():
             page = _show(form)
-    except (DBAPIError, TimeoutError):
+    except DATABASE_ERRORS:
         db.session.rollback()
         page = render_template("public/unsaved.html", form=form)
     return page, 503, {"Retry-After": "60"}

@@ -44,11 +44,10 @@ def ask(
 ) -> None:
     """Ask the new address for its yes, and tell the old one. An earlier question that waits is taken back.
 
-    Too many within an hour, by this subscriber or to this address, and an address that nobody may sign up, get no
-    letter; the door answers the same.
+    Too many within an hour, by this subscriber or to this address, get no letter, and leave an earlier question as it
+    is; an address that nobody may sign up gets none either. The door answers the same.
     """
     session.refresh(subscriber, with_for_update=True)
-    cancel(session, subscriber, now=now)
     recent = session.scalars(
         sa.select(PersonalLetter).where(
             PersonalLetter.kind == "change", PersonalLetter.asked_at > now - dt.timedelta(hours=1)
@@ -58,6 +57,7 @@ def ask(
     theirs = sum(one.address is not None and read_address(one.address).key == address.key for one in recent)
     if max(mine, theirs) >= letters_per_hour:
         return
+    cancel(session, subscriber, now=now)
     personal.ask_for_letter(session, subscriber, "changed", now=now, address=subscriber.address)
     if not blocking.is_blocked(session, address, keys=keys):
         personal.ask_for_letter(session, subscriber, "change", now=now, language=language, address=address.shown)

@@ -180,6 +180,21 @@ def test_links_to_leave_in_letters_to_either_address_go_on_working(
     session.rollback()
 
 
+@on_sqlite
+def test_a_question_too_many_leaves_the_one_that_waits(app: Flask, session: Session, client: FlaskClient) -> None:
+    app.config["SIGNUP_LETTERS_PER_HOUR"] = 1
+    enter(session, client, subscribe(session, "stod"))
+    ask(client)
+    link = link_to(app, session)
+
+    ask(client, "en.till@example.org")
+
+    assert receive(app, session) == []
+    assert NY in client.get("/mina-amnen").get_data(as_text=True)
+    assert client.post(link, follow_redirects=True).status_code == 200
+    assert follows(session, NY) == {"stod": "direct"}
+
+
 def test_nobody_can_be_flooded_and_a_blocked_address_stays_in_peace(
     app: Flask, session: Session, client: FlaskClient
 ) -> None:

@@ -66,6 +66,17 @@ def test_a_lost_database_is_said_and_when_to_come_back(nothing: Flask) -> None:
     assert title_of(read_page(answer)) == TITLES[503][0]
 
 
+def test_a_site_whose_connections_are_all_taken_says_when_to_come_back(tmp_path: Path) -> None:
+    engine = {"pool_size": 1, "max_overflow": 0, "pool_timeout": 0.1}
+    app = create_app(settings(tmp_path) | {"SQLALCHEMY_ENGINE_OPTIONS": engine})
+    with app.app_context(), db.engine.connect():
+        answer = app.test_client().get("/nyheter")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
+    assert title_of(read_page(answer)) == TITLES[503][0]
+    with app.app_context():
+        db.engine.dispose()
+
+
 def test_a_crash_is_told_even_where_no_page_can_be_made(nothing: Flask) -> None:
     nothing.jinja_env.loader = DictLoader({})  # The templates' folder is gone.
     answer = nothing.test_client().get("/fel/500")
