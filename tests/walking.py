@@ -22,7 +22,32 @@ from tests.reader import log_in, receive, text_of
 SITE = "http://127.0.0.1:8000"
 NOT_READERS = ("/desk", "/dev", "/static", "/healthz", "/robots.txt", "/sitemap", "/feeds")
 LAST = ("addressing.cancel", "login.log_out", "own_data.erase")  # After these there is less to walk on.
+ONCE = (*LAST, "login.log_in", "addressing.confirm")  # These work once; others are sent in either language.
 OFTEN_ENOUGH = 6  # Pages of one kind that are opened.
+RICH = """## Så går det till
+
+Bron öppnar i **två** steg, *ett i taget*. Läs mer hos [Trafik](https://trafik.example.org/).
+
+- Till fots
+- Med cykel
+
+1. Först norra sidan
+2. Sedan södra
+
+> Det har dröjt, men nu är den snart färdig.
+
+### Tider
+
+| Dag | Öppnar | Stänger |
+|---|---:|---:|
+| Måndag | 8.00 | 17.00 |
+| Tisdag | 8.00 | 17.00 |
+"""
+FACTS = """Om bron
+
+- Byggd 1936
+- 215 meter lång
+"""
 
 
 @dataclass(frozen=True)
@@ -125,7 +150,8 @@ class Walk:
         method = form.get("method", "get").upper()
         endpoint = self._endpoint(address, method)
         does = {button.get("name"): button.get("value", "")} if button.get("name") else {}
-        kind = (here, method, endpoint, str(does))
+        language = "" if endpoint in ONCE else str(page.startswith("/en"))
+        kind = (here, method, endpoint, str(does), language)
         if kind in self._sent:
             return
         self._sent.add(kind)
@@ -155,7 +181,10 @@ def walk_everywhere(app: Flask, session: Session, client: FlaskClient) -> Walk:
     for number in range(30):
         make_item(session, "stod", "kultur", headline=f"Bron {number}", published_at=now - number * DAY - HOUR)
     make_subscriber(session, "ana@example.org", "stod", "kultur", now=now - 2 * DAY)
-    correct = make_item(session, "kultur", headline="Bron som rättas", published_at=now - 2 * HOUR)
+    soon = now - HOUR / 2
+    correct = make_item(session, "kultur", headline="Bron som rättas", body=RICH, facts=FACTS, published_at=soon)
+    correct.urgent = True
+    make_item(session, "stod", headline="The bridge", body=RICH, facts=FACTS, language="en", published_at=soon)
     session.commit()
     announced = receive(app, session)
     publishing.correct(correct, "Bron öppnar på måndag.", announce=True, now=now - MINUTE)
