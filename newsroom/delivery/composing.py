@@ -9,7 +9,7 @@ import email
 import functools
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from email.header import Header
 from email.message import Message as MIMEMessage
@@ -17,6 +17,7 @@ from email.utils import format_datetime, formataddr
 
 import flask_mail
 
+from newsroom.delivery.fitting import fits, write_most_that_fits, write_what_fits
 from newsroom.extensions import TOKEN_LENGTH
 from newsroom.links import Links
 from newsroom.news import markdown
@@ -25,7 +26,6 @@ from newsroom.subscribers import personal
 from newsroom.subscribers import signup as signups
 from newsroom.subscribers.models import PersonalLetter, Signup
 
-LARGEST_LETTER = 100_000  # Octets. Gmail cuts a message's HTML at 102 kB.
 LONGEST_LINE = 998  # RFC 5322 section 2.1.1.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")  # Not the joiners that many emoji hold.
 TOKEN_PLACE = "NEWSROOM-TOKEN-PLACE-0"
@@ -214,7 +214,7 @@ def compose_news(
         stationery=stationery,
         headers=headers,
     )
-    return _write_what_fits(write, [{**values, "whole": whole} for whole in (True, False)])
+    return write_what_fits(write, [{**values, "whole": whole} for whole in (True, False)])
 
 
 def compose_correction(
@@ -246,7 +246,7 @@ def _foot_values(topics: Sequence[Topic], *, mailing_key: str, language: str) ->
     }
 
 
-MOST_TOLD = 200  # Items that a digest names; the rest stands on the site.
+MOST_TOLD = 200  # Items that a digest names at most; more hardly ever fit.
 
 
 def compose_digest(
@@ -260,12 +260,10 @@ def compose_digest(
 ) -> Composed:
     """A day's or a week's news, newest first: each item once, under its first topic, naming the others it came for.
 
-    One that grows too long for a letter gives headlines only.
+    One that grows too long for a letter gives headlines only, and then as many as fit: the newest, and important
+    messages however old. It says how many more stand on the site, and has thereby told of them (decision 0015).
     """
     links = stationery.links.in_language(language)
-    sections: dict[int, tuple[Topic, list[Told]]] = {}
-    for one in told[:MOST_TOLD]:
-        sections.setdefault(one.topics[0].id, (one.topics[0], []))[1].append(one)
     topics = {topic.id: topic for one in told for topic in one.topics}
     values = {
         **_foot_values(list(topics.values()), mailing_key=mailing_key, language=language),
@@ -274,8 +272,6 @@ def compose_digest(
         "newest": told[0].item,
         "told": told,
         "count": len(told),
-        "left_out": max(0, len(told) - MOST_TOLD),
-        "sections": list(sections.values()),
     }
     headers = _bulk_headers(
         list_id=f"{kind}.{stationery.domain}",
@@ -286,19 +282,34 @@ def compose_digest(
         stationery=stationery,
         now=now,
     )
-    write = functools.partial(
-        _write, "digest", sender=stationery.news_sender, language=language, stationery=stationery, headers=headers
-    )
-    return _write_what_fits(write, [{**values, "ledes": ledes} for ledes in (True, False)])
+    # The newest of all gives the subject its words, so it stays, too.
+    wanted = sorted(told, key=lambda one: not (one is told[0] or one.item.urgent))[:MOST_TOLD]
+
+    def write(most: int, *, ledes: bool = False) -> Composed:
+        named = {one.item.id for one in wanted[:most]}
+        return _write(
+            "digest",
+            sender=stationery.news_sender,
+            language=language,
+            stationery=stationery,
+            headers=headers,
+            values={
+                **values,
+                "ledes": ledes,
+                "sections": _by_first_topic(one for one in told if one.item.id in named),
+                "left_out": len(told) - len(named),
+            },
+        )
+
+    composed = write(len(wanted), ledes=True)
+    return composed if fits(composed) else write_most_that_fits(write, len(wanted))
 
 
-def _write_what_fits(write: Callable[..., Composed], choices: Sequence[dict[str, object]]) -> Composed:
-    """The first way of writing a letter that isn't too long; the last where all are."""
-    composed = write(values=choices[0])
-    for values in choices[1:]:
-        if len(composed.letter) > LARGEST_LETTER:
-            composed = write(values=values)
-    return composed
+def _by_first_topic(told: Iterable[Told]) -> Sequence[tuple[Topic, Sequence[Told]]]:
+    sections: dict[int, tuple[Topic, list[Told]]] = {}
+    for one in told:
+        sections.setdefault(one.topics[0].id, (one.topics[0], []))[1].append(one)
+    return list(sections.values())
 
 
 def compose_confirmation(signup: Signup, *, token: str, stationery: Stationery, now: dt.datetime) -> Composed:

@@ -5,7 +5,7 @@ import email.policy
 import email.utils
 import re
 import string
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from email.header import decode_header, make_header
 from email.message import EmailMessage
@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 
 from newsroom import create_app
 from newsroom.delivery.composing import (
-    LARGEST_LETTER,
     LONGEST_LINE,
     TOKEN_PLACE,
     Composed,
@@ -28,16 +27,19 @@ from newsroom.delivery.composing import (
     Stationery,
     Told,
     compose_confirmation,
+    compose_digest,
     compose_news,
     encode_body,
     make_message_id,
     write_header,
 )
+from newsroom.delivery.fitting import LARGEST_LETTER, write_most_that_fits
 from newsroom.delivery.pipelining import stuff_dots, unstuff_dots
 from newsroom.engine.rules import rules_of
 from newsroom.extensions import TOKEN_LENGTH, make_token
 from newsroom.links import Links
 from newsroom.news.models import Item, Topic
+from newsroom.news.slugs import make_slug
 from newsroom.news.writing import ItemText, find_problems, normalise
 from newsroom.subscribers.models import Signup
 from tests.conftest import settings as app_settings
@@ -563,3 +565,159 @@ def test_a_letter_promises_that_answers_are_read_only_where_they_are(stationery:
     assert ask(fill(compose(stationery).letter)) == (None, None, False)
     read_by = replace(stationery, reply_to="press@example.org")
     assert ask(fill(compose(read_by).letter)) == ("press@example.org", "<mailto:press@example.org>", True)
+
+
+# Digests that are longer than a letter may be
+
+LONG_HEADLINE = "Så söker din förening bidrag för öppna mötesplatser under hösten"
+FOLLOWED = [
+    Topic(id=number, slug=slug, name=name, name_en=name_en)
+    for number, (slug, name, name_en) in enumerate(
+        [
+            ("stod", "Stöd och bidrag", "Grants and support"),
+            ("bibliotek", "Bibliotek och läsning", "Libraries"),
+            ("hallbarhet", "Hållbar utveckling", "Sustainability"),
+            ("kultur", "Kultur och fritid", "Culture and leisure"),
+        ]
+    )
+]
+
+
+def tell(count: int, *, headline: str = LONG_HEADLINE, urgent: Sequence[int] = (), of: int = 0) -> list[Told]:
+    """So many items, newest first and numbered from `of`, each in three topics. Those in `urgent` are important."""
+    return [
+        Told(
+            Item(
+                id=number,
+                slug=f"{make_slug(headline)}-{number}",
+                headline=f"{headline} ({number})",
+                lede="Föreningar som håller öppet för alla kan få pengar till hyra, material och resor. " * 2,
+                language="sv",
+                urgent=number in urgent,
+            ),
+            [FOLLOWED[(number + step) % 4] for step in range(3)],
+        )
+        for number in range(of, of + count)
+    ]
+
+
+def compose_day(stationery: Stationery, told: Sequence[Told], *, language: str = "sv") -> Composed:
+    return compose_digest(told, kind="daily", mailing_key=KEY, language=language, stationery=stationery, now=NOON)
+
+
+def numbers_in(letter: bytes) -> list[int]:
+    """Which items a digest tells of, by their numbers: the same ones in text and HTML, in the same order."""
+    _, text, html = read(letter)
+    slugs = [link.rpartition("-")[2] for link in re.findall(r"/nyheter/(\S+)\n", text)]
+    links = lxml.html.fromstring(html).xpath("//h3/a/@href")
+    assert slugs == [str(link).rpartition("-")[2] for link in links]
+    return [int(slug) for slug in slugs]
+
+
+def check_size(letter: bytes) -> None:
+    """Gmail cuts by the HTML, encoded or not; we promise it of the whole letter."""
+    _, _, html = read(letter)
+    assert len(html.encode()) < len(letter[letter.index(b"Content-Type: text/html") :]) < len(letter) < GMAIL_CUTS_AT
+
+
+@pytest.mark.parametrize("language", ["sv", "en"])
+@pytest.mark.parametrize("count", [120, 200, 450])
+def test_a_digest_that_grows_too_long_tells_the_newest_and_how_many_more_there_are(
+    stationery: Stationery, count: int, language: str
+) -> None:
+    letter = fill(compose_day(stationery, tell(count), language=language).letter)
+
+    check_wire(letter)
+    check_size(letter)
+    assert len(letter) > 0.95 * LARGEST_LETTER
+    shown = numbers_in(letter)
+    assert sorted(shown) == list(range(len(shown)))
+    left = count - len(shown)
+    assert left > 0
+    _, text, html = read(letter)
+    if language == "sv":
+        top = f"{count} nyheter, varav {len(shown)} i det här brevet"
+        end, press = f"{left} nyheter till finns på webbplatsen:", f"{left} nyheter till på webbplatsen"
+    else:
+        top = f"{count} items, {len(shown)} of them in this letter"
+        end, press = f"{left} more items stand on the site:", f"{left} more items on the site"
+    site = "https://nyheter.example.org" + ("/en" if language == "en" else "")
+    assert top in text
+    assert f"\n\n{end}\n{site}/nyheter\n\n" in text
+    page = lxml.html.fromstring(html)
+    assert top in page.xpath("string(//p[@class='meta'])")
+    assert page.xpath("//a[@href=$link]/text()", link=f"{site}/nyheter") == [press]
+
+
+def test_a_digest_that_leaves_a_single_item_to_the_site_says_so_in_the_singular(stationery: Stationery) -> None:
+    most = len(numbers_in(compose_day(stationery, tell(150)).letter))
+
+    letter = compose_day(stationery, tell(most + 1)).letter
+
+    assert sorted(numbers_in(letter)) == list(range(most))
+    _, text, html = read(letter)
+    assert "\n1 nyhet till finns på webbplatsen:\n" in text
+    assert "1 nyhet till på webbplatsen" in html
+
+
+def test_a_digest_that_fits_speaks_of_nothing_more(stationery: Stationery) -> None:
+    for count, ledes in ((3, True), (80, False)):
+        letter = compose_day(stationery, tell(count)).letter
+
+        check_size(letter)
+        assert sorted(numbers_in(letter)) == list(range(count))
+        _, text, _ = read(letter)
+        assert ("Föreningar som håller öppet" in text, "webbplatsen" in text, "varav" in text) == (ledes, False, False)
+
+
+def test_a_digest_that_grows_too_long_leaves_out_no_important_message(stationery: Stationery) -> None:
+    letter = compose_day(stationery, tell(450, urgent=[130, 449])).letter
+
+    check_size(letter)
+    shown = numbers_in(letter)
+    assert sorted(shown) == [*range(len(shown) - 2), 130, 449]
+    # Each stands at its place among the others under its topic.
+    assert [one for one in shown if one % 4 == 1] == sorted(one for one in shown if one % 4 == 1)
+
+
+@pytest.mark.parametrize(
+    ("newer", "older"),
+    [("Kort", "Å" * 190), ("Å" * 190, "Kort"), (FAMILY * 35, "Kort"), (FAMILY * 35, FAMILY * 35)],
+    ids=["older are longer", "newer are longer", "newer are far longer", "all are far longer"],
+)
+def test_a_digest_keeps_its_size_however_long_its_headlines_are(stationery: Stationery, newer: str, older: str) -> None:
+    told = [*tell(60, headline=newer), *tell(140, headline=older, of=60)]
+    letter = fill(compose_day(stationery, told).letter)
+
+    check_wire(letter)
+    check_size(letter)
+    shown = numbers_in(letter)
+    assert sorted(shown) == list(range(len(shown)))
+    assert len(letter) > 0.95 * LARGEST_LETTER
+
+
+@given(st.integers(5_000, 50_000), st.lists(st.integers(400, 4_000), min_size=2, max_size=200))
+@example(99_999, [400, 400])
+@example(200_000, [400, 400])
+def test_a_digest_has_no_room_left_for_another_item(frame: int, lengths: list[int]) -> None:
+    written = write_most_that_fits(lambda most: fake(frame, lengths[:most]), len(lengths))
+
+    sizes = [frame + sum(lengths[:most]) for most in range(1, len(lengths) + 1)]
+    most = max((size for size in sizes if size <= LARGEST_LETTER), default=sizes[0])
+    assert most - max(lengths) <= len(written.letter) <= most
+
+
+@pytest.mark.parametrize("newer", [500, 1_000, 2_000])
+def test_what_fits_is_found_in_few_tries(newer: int) -> None:
+    lengths, tries = [newer + number % 7 for number in range(60)] + [1_000 + number % 11 for number in range(140)], []
+
+    def write(most: int) -> Composed:
+        tries.append(most)
+        return fake(12_000, lengths[:most])
+
+    assert len(write_most_that_fits(write, len(lengths)).letter) > 0.98 * LARGEST_LETTER
+    assert len(tries) <= 7  # Halving takes ten.
+
+
+def fake(frame: int, lengths: Sequence[int]) -> Composed:
+    return Composed("nyheter@example.org", b"x" * (frame + sum(lengths)))

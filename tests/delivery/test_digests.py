@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from newsroom.delivery import batches, controlling, ledger, progress
 from newsroom.delivery.digests import Schedule, periods_ended
 from newsroom.delivery.journal import Journal
-from newsroom.delivery.models import Delivery, Edition, Mailing
+from newsroom.delivery.models import Delivery, Edition, EditionItem, Mailing
 from newsroom.delivery.sending import send_batch
 from newsroom.delivery.ticking import tick
 from newsroom.delivery.transport import KeptLetter, MemoryTransport
@@ -417,15 +417,17 @@ def test_a_digests_unsubscribe_link_ends_the_topics_that_it_came_for(
     assert [one.topic.slug for one in followed] == ["bibliotek"]
 
 
-def test_a_digest_of_very_many_items_stays_under_the_size_that_mail_clients_cut_at(
+def test_a_digest_of_very_many_items_stays_under_the_size_that_mail_clients_cut_at_and_has_told_of_all(
     app: Flask, session: Session, post: MemoryTransport
 ) -> None:
-    subscribe(session, "ana", "stod")
-    for number in range(220):
+    subscribe(session, "ana", "stod", "bibliotek", "hallbarhet")
+    subscribe(session, "ana", "kultur", frequency="weekly")
+    headlines = [f"Så söker din förening bidrag för öppna mötesplatser, del {number} av 220" for number in range(220)]
+    for number, headline in enumerate(headlines):
         make_item(
             session,
-            "stod",
-            headline=f"Nummer {number}.",
+            *("stod", "bibliotek", "hallbarhet", "kultur"),
+            headline=headline,
             lede="Ord. " * 60,
             published_at=at(MONDAY, 8) + number * MINUTE,
         )
@@ -434,6 +436,15 @@ def test_a_digest_of_very_many_items_stays_under_the_size_that_mail_clients_cut_
 
     (letter,) = post.accepted
     assert len(letter.letter) < 102_000
-    assert "20 nyheter till" in text_of(letter)
+    named = len(headlines_in(letter, headlines))
+    assert 50 < named < 200
+    assert f"220 nyheter, varav {named} i det här brevet" in text_of(letter)
+    assert f"{220 - named} nyheter till finns på webbplatsen:" in text_of(letter)
+    # What only its last line tells of is told: the ledger has all of it, and no later letter tells it again.
+    edition = sa.select(Edition.id).join(Mailing).where(Mailing.kind == "daily")
+    listed = sa.select(sa.func.count()).select_from(EditionItem).where(EditionItem.edition_id.in_(edition))
+    assert session.scalar(listed) == 220
+    deliver_everything(app, session, post, now=at(NEXT_MONDAY))
+    assert len(post.accepted) == 1
     mailing = session.scalars(sa.select(Mailing).where(Mailing.kind == "daily", Mailing.selected > 0)).one()
     assert progress.totals(session, mailing.id)["accepted"] == 1
