@@ -135,14 +135,14 @@ def tell_the_weeks_news(session: Session, address: str, language: str, now: dt.d
 
 
 def tell_a_correction(session: Session, address: str, language: str, now: dt.datetime) -> dt.datetime:
-    """The item's own letter leaves first, and the correction follows it."""
+    """The item's own letter leaves first, and the correction follows it; both in another language than the reader's."""
     words = {
         "sv": "Vi skrev att gång- och cykelvägen öppnar klockan 07.00. Den öppnar klockan 09.00.",
         "en": "We wrote that the path for walking and cycling opens at 7 am. It opens at 9 am.",
     }
     make_subscriber(session, address, "stod", "kultur", language=language, now=now - DAY)
-    item = _publish(session, "stod", at=now - HOUR, language=language)
-    session.add(Correction(item_id=item.id, text=words[language], announce=True, corrected_at=now))
+    item = _publish(session, "stod", at=now - HOUR, language=OTHER[language])
+    session.add(Correction(item_id=item.id, text=words[OTHER[language]], announce=True, corrected_at=now))
     return now
 
 

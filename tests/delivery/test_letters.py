@@ -11,7 +11,7 @@ from flask import Flask
 
 from newsroom.delivery.models import SINGLE_KINDS
 from newsroom.news.markdown import TEXT_WIDTH
-from tests.letters import MAKERS, NAMES, SINGLE, Specimen
+from tests.letters import MAKERS, NAMES, OTHER, SINGLE, WORDS, Specimen
 
 SITE = "https://nyheter.example.org"
 GMAIL_CUTS_AT = 102_000
@@ -85,6 +85,27 @@ def test_the_html_has_one_headline_a_title_and_its_readers_language(letters: Let
     assert page.xpath("//table[@role='presentation']") != []
     assert page.xpath("//table[not(@role='presentation') and not(thead//th)]") == []
     assert all(one.text_content().strip() for one in page.xpath("//a"))
+
+
+@pytest.mark.parametrize("language", ["sv", "en"])
+@pytest.mark.parametrize("kind", ["news in another language", "daily", "weekly", "correction"])
+def test_what_is_in_another_language_says_so(letters: Letters, kind: str, language: str) -> None:
+    other = OTHER[language]
+    body = visible(letters[kind, language].html)
+    texts = {WORDS[other]["headline"], WORDS[other]["lede"]}
+    found = [one for one in body.xpath(".//*[not(*)]") if one.text in texts]
+    assert found
+    for one in found:
+        assert one.xpath("ancestor-or-self::*[@lang][1]/@lang") == [other]
+    for one in body.xpath(".//*[@role='article']//a[contains(@href, '/avsluta/')]"):
+        assert one.xpath("ancestor-or-self::*[@lang][1]/@lang") == [language]
+
+
+@pytest.mark.parametrize("language", ["sv", "en"])
+def test_the_preheader_of_an_item_is_its_lede(letters: Letters, language: str) -> None:
+    (preheader,) = lxml.html.fromstring(letters["news", language].html).xpath("//*[@class='preheader']")
+    assert preheader.text_content().startswith(WORDS[language]["lede"])
+    assert letters["news", language].message["Subject"] == WORDS[language]["headline"]
 
 
 @every_letter

@@ -80,7 +80,7 @@ def test_no_letter_holds_a_finding(window: Page, letters: Letters) -> None:
 
 
 @every_letter
-def test_nothing_in_it_is_small(window: Page, letters: Letters, name: tuple[str, str]) -> None:
+def test_nothing_in_it_is_small_or_pale(window: Page, letters: Letters, name: tuple[str, str]) -> None:
     window.set_content(letters[name].html)
     headline = window.locator("h1").inner_text()
     for scheme in SCHEMES:
@@ -89,6 +89,8 @@ def test_nothing_in_it_is_small(window: Page, letters: Letters, name: tuple[str,
         (ground,) = {ground for text, _, _, ground in texts if text == headline}
         assert (lightness(channels(ground)) > 0.5) is (scheme == "light")  # By night, the night's colours are at work.
         assert [(text, size) for text, size, _, _ in texts if size < 16] == []
+        for text, _size, *colours in texts:  # Large ones too, of which axe wants only 3.
+            assert contrast(*map(channels, colours)) >= 4.5, (scheme, text)
     for button in window.locator(".button").all():
         box = button.bounding_box()
         assert box is not None

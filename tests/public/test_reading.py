@@ -322,6 +322,12 @@ def test_an_item_is_described_for_search_engines_in_data_that_no_browser_runs(
     properties = {one.get("property"): one.get("content") for one in page.xpath("//meta[@property]")}
     assert (properties["og:title"], properties["og:url"]) == (item.headline, data["url"])
     assert (properties["og:type"], properties["og:locale"]) == ("article", "sv_SE")
+    assert properties["og:description"] == data["description"] == item.lede
+    assert properties["og:site_name"] == app.config["SITE_NAME"]
+    assert data["publisher"]["name"] == data["author"]["name"] == app.config["ORGANISATION_NAME"]
+    assert properties["article:published_time"] == data["datePublished"]
+    assert properties["article:modified_time"] == data["dateModified"]
+    assert properties["article:tag"] in [one["name"] for one in data["about"]]
 
 
 def test_an_item_is_shared_by_plain_links(reader: FlaskClient, site: Flask) -> None:
