@@ -20,7 +20,7 @@ from newsroom.public import reader
 from newsroom.public.choosing import OWN, OWN_FIELD, Choice, check_choice, expect, read_choice, show_choice
 from newsroom.public.frame import came_from_another_site, refuse_other_sites
 from newsroom.public.wording import say_letters, say_nothing_chosen
-from newsroom.subscribers import leaving, sessions, signup
+from newsroom.subscribers import leaving, personal, sessions, signup
 from newsroom.subscribers.addresses import Address, BadAddress, read_address
 from newsroom.subscribers.models import FREQUENCIES, Signup, Subscription
 
@@ -230,8 +230,10 @@ def confirm(token: str) -> ResponseReturnValue:
     if found is None:
         return render_template("public/too_old.html"), 410
     now, name = clock.now(), None
-    if signup.confirm(db.session(), found, now=now) and not came_from_another_site():
-        # Who presses for the first time, here, reads the letters to this address at this moment.
+    # Who presses for the first time, here, reads the letters to this address at this moment. Where there is something
+    # to see already, the letter is good for that no longer than a login link, so that it can be forwarded later.
+    lets_in = found.subscriber.confirmed_at is None or now - found.requested_at <= personal.LINK_LIFE["login"]
+    if signup.confirm(db.session(), found, now=now) and lets_in and not came_from_another_site():
         name = sessions.begin(db.session(), found.subscriber, now=now, life=reader.session_life())
     db.session.commit()
     answer = make_response(redirect(url_for("signup.show_confirmation", token=token), 303))

@@ -294,6 +294,23 @@ def test_who_has_just_confirmed_a_sign_up_is_in_and_who_opens_the_link_later_is_
     assert ANA not in forwarded.get("/mina-amnen").get_data(as_text=True)
 
 
+@pytest.mark.parametrize(
+    ("known", "minutes", "let_in"), [(True, 29, True), (True, 31, False), (False, 4 * 24 * 60, True)]
+)
+def test_an_older_letter_lets_in_only_who_has_nothing_to_be_seen_yet(
+    session: Session, client: FlaskClient, known: bool, minutes: int, let_in: bool
+) -> None:
+    subscribe(session, "bibliotek", address=ANA if known else "bo@example.org")
+    wish = make_signup(session, ANA, "stod", now=clock.now() - minutes * MINUTE)
+    link = f"/bekrafta/{make_link_token(wish, keys=[SECRET])}"
+    session.commit()
+
+    welcome = read_page(client.post(link, headers={"Sec-Fetch-Site": "same-origin"}, follow_redirects=True))
+
+    assert title_of(welcome) == "Klart!"
+    assert (ANA in client.get("/mina-amnen").get_data(as_text=True)) is let_in
+
+
 def test_logging_in_shows_that_the_address_is_read_again(app: Flask, session: Session, client: FlaskClient) -> None:
     ana = session.get_one(Subscriber, subscribe(session, "stod"))
     ana.refusals = 3
