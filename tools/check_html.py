@@ -1,7 +1,8 @@
-"""Holds every page and every letter of a fresh installation against the HTML standard, with the Nu checker.
+"""Holds every page and every letter against the HTML standard, with the Nu checker.
 
-It starts an installation of its own, walks from page to page and through the mailbox, as reader and as editor, and
-wants no error, no warning and no route left out. Needs npm, to fetch the checker once, and Java.
+It starts an installation of its own and walks from page to page and through the mailbox, as an editor. What answers a
+form, or goes wrong, readers come to within this process, by the same ways as in the tests. It wants no error and no
+warning, and no route and no template left out. Needs npm, to fetch the checker once, and Java.
 """
 
 import base64
@@ -9,6 +10,7 @@ import collections
 import hashlib
 import http.cookiejar
 import json
+import logging
 import re
 import shutil
 import subprocess
@@ -18,25 +20,46 @@ import tempfile
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import flask_migrate
+import sqlalchemy as sa
+from flask import Flask, Response, request, template_rendered
+from flask.testing import FlaskClient
+from jinja2 import Template
+from sqlalchemy.orm import Session
+from werkzeug.test import TestResponse
 
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
 
 from config import load  # noqa: E402
-from newsroom import create_app  # noqa: E402
+from newsroom import clock, create_app  # noqa: E402
+from newsroom.extensions import db  # noqa: E402
+from newsroom.news.models import Topic  # noqa: E402
+from newsroom.public.errors import LAST_RESORT  # noqa: E402
+from tests.conftest import settings  # noqa: E402
+from tests.factories import DAY, make_item, make_subscriber  # noqa: E402
+from tests.letters import write_letters  # noqa: E402
+from tests.public.test_accessibility import break_down, go_wrong  # noqa: E402
+from tests.reader import log_in, receive  # noqa: E402
+from tests.walking import SITE, links_in, walk_everywhere  # noqa: E402
 from tools import looks  # noqa: E402
 
 CHECKER = "vnu-jar@26.9.27"
 INTEGRITY = "sha512-TkQd5DFfOaWC9ebtvozTsrH2Vaod3jYg+vrOeREzIXxBexLz9+rS2DNtjn7+RPUiZhgli0SghgBX6RJRNea0KA=="
 CACHE = PROJECT / "build" / "vnu"  # Not under version control.
+TEMPLATES = PROJECT / "templates"
 EACH = 12  # Pages of one route that are enough; they come from the same template.
 # Routes without a page: files, feeds, and answers for programs.
 NO_PAGE = re.compile(
     r"^(static$|sitemaps\.|feeds\.|styles\.|about\.robots$|public\.health$|"
     r"signup\.tell_estimate$|own_data\.download$|mailings\.(watch|download_certificate)$|security\.static$|.*(json|eml|source|_for_programs)$)"
 )
+SHOWN_TO_READERS = ("public/*.html", "mail/*/body.html")  # Templates of which each has to be checked.
 # What the checker says that we don't take for a fault, with the reason.
 ACCEPTED = (
     # Where a narrow screen shows a table's cells under each other, browsers forget that it is a table; its roles, said
@@ -57,7 +80,8 @@ ACCEPTED_IN_LETTERS = (
 
 def is_accepted(page: str, message: str) -> bool:
     """Whether the checker finds fault with what we mean."""
-    patterns = ACCEPTED + (ACCEPTED_IN_LETTERS if re.search(r"/mailbox/\d+\.html$", page) else ())
+    is_letter = re.search(r"^letter |/mailbox/\d+\.html$", page)
+    patterns = ACCEPTED + (ACCEPTED_IN_LETTERS if is_letter else ())
     return any(re.search(pattern, message) for pattern in patterns)
 
 
@@ -144,19 +168,101 @@ class Walker:
                     waiting.append(inside)
 
     def log_in(self, email: str, password: str) -> None:
-        token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', self.open("/desk/login"))
+        self.walk(["/desk/login"])
+        token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', self.pages["/desk/login"])
         assert token, "the login has no token"
         fields = {"csrf_token": token[1], "email": email, "password": password}
         self.open("/desk/login", urllib.parse.urlencode(fields).encode())
 
-    def log_in_as_reader(self, address: str) -> None:
-        """Press the button that a subscriber's login link leads to."""
-        self.open(
-            looks.link_in(self.site, looks.ask_for_link(self.site, address), "logga-in").removeprefix(self.site), b""
-        )
-
     def left_out(self) -> set[str]:
         return self.wanted - {kind.partition(" ")[0] for kind in self.seen}
+
+
+class EnglishReader(FlaskClient):
+    """Asks for every page in English, wherever a link or a form leads."""
+
+    def open(self, *args: Any, **kwargs: Any) -> TestResponse:
+        path, *others = args
+        return super().open(path if path.startswith("/en/") else f"/en{path}", *others, **kwargs)
+
+
+@contextmanager
+def install(pages: dict[str, str], *, reader: type[FlaskClient] = FlaskClient) -> Iterator[tuple[Flask, Session]]:
+    """An app on an empty database, with a session beside it; every page that it shows is added to `pages`."""
+    with tempfile.TemporaryDirectory() as folder:
+        app = create_app(settings(Path(folder), MAIL_REPLY_TO="press@example.org"))
+        app.test_client_class = reader
+
+        @app.after_request
+        def keep(answer: Response) -> Response:
+            html = answer.get_data(as_text=True) if answer.mimetype == "text/html" else ""
+            if html and answer.status_code not in (302, 303) and html not in pages.values():
+                way = f"{request.method} {request.script_root}{request.path}"
+                pages[f"{way} (answer {len(pages)}, {answer.status_code})"] = html
+            return answer
+
+        with app.app_context():
+            flask_migrate.upgrade()
+            engine = db.engine
+        with Session(engine) as session:
+            yield app, session
+        engine.dispose()
+
+
+def go_twice(app: Flask, session: Session) -> None:
+    """Send forms in vain, then well, and once more; and press what letters lead to twice, when it's too late."""
+    client, address, now = app.test_client(), "dan@example.org", clock.now()
+    make_subscriber(session, address, "stod", now=now - DAY)
+    session.commit()
+    log_in(app, session, client, address)
+    chosen = {"topics": ["stod", "kultur"], "frequency": "own", "frequency-stod": "weekly", "frequency-kultur": "daily"}
+    wish = {**chosen, "language": "sv", "pause": f"{now + 20 * DAY:%Y-%m-%d}", "shown": "stod:direct"}
+    forms: list[tuple[str, dict[str, Any]]] = [
+        ("/prenumerera", {**chosen, "email": "ny.dan@example.org"}),
+        ("/mina-amnen/lank", {"email": address}),
+        ("/mina-amnen", wish),
+        ("/mina-amnen", {**wish, "resume": "yes"}),
+        ("/mina-amnen/adress", {"email": "annan.dan@example.org"}),
+        ("/mina-amnen/radera", {"block": "yes"}),
+    ]
+    with app.app_context():
+        sa.event.listen(db.engine, "checkout", lambda driver, *_: driver.execute("PRAGMA busy_timeout = 100"))
+    session.execute(sa.update(Topic).values(position=Topic.position))  # Holds SQLite's one write lock.
+    for path, fields in forms:
+        assert client.post(path, data=fields).status_code == 503, path
+    session.rollback()
+    make_item(session, "stod", published_at=clock.now())
+    for path, fields in [*forms, *forms]:
+        client.post(path, data=fields)
+        client.get(path)
+        for link in links_in(receive(app, session)):
+            for _time in range(2):
+                client.post(link.removeprefix(SITE))
+                client.get(link.removeprefix(SITE))
+
+
+def read_as_readers() -> tuple[dict[str, str], set[str]]:
+    """Readers' pages and letters in both languages, however they are come to; and the templates they are made from."""
+    found = {"where no page can be made": LAST_RESORT}
+    templates: set[str] = set()
+
+    def note(_app: Flask, template: Template, **_: Any) -> None:
+        templates.add(str(template.name))
+
+    with template_rendered.connected_to(note):
+        for reader in (FlaskClient, EnglishReader):
+            with install(found, reader=reader) as (app, session):
+                walk_everywhere(app, session, app.test_client())
+                go_twice(app, session)
+                if reader is FlaskClient:
+                    go_wrong(app, session)  # In either language by itself.
+        with install(found) as (app, session):
+            with app.app_context():
+                db.drop_all()
+            break_down(app)
+        with install(found) as (app, session):
+            letters = write_letters(app, session, by=clock.now())
+    return found | {f"letter {kind}, {language}": one.html for (kind, language), one in letters.items()}, templates
 
 
 def check(pages: dict[str, str], jar: Path) -> list[dict[str, Any]]:
@@ -182,28 +288,14 @@ def main() -> None:
     with looks.run_newsroom() as (site, instance):
         shown = looks.prepare(site, instance)
         walker = Walker(site, instance)
-        walker.pages["/prenumerera (errors)"] = walker.open("/prenumerera", b"email=wrong")
-        walker.pages["/en/prenumerera (errors)"] = walker.open("/en/prenumerera", b"email=wrong")
-        walker.walk(["/desk/login", "/finns-inte", "/en/finns-inte", *shown.values(), "/en/", "/dev/mailbox"])
+        walker.log_in(*(instance / "editor-login").read_text().split())
         with urllib.request.urlopen(f"{site}/dev/mailbox.json", timeout=10) as answer:
             letters = [f"/dev/mailbox/{one['id']}.html" for one in json.load(answer)]
-        walker.walk(letters)
-        walker.log_in(*(instance / "editor-login").read_text().split())
-        walker.seen.clear()
-        public = dict(walker.pages)
-        walker.walk([path for path in shown.values() if path.startswith("/desk")])
-        walker.log_in_as_reader("ana@example.org")
-        own = [path for name, path in shown.items() if name.startswith("my-")]
-        for path in ("/mina-amnen/adress", "/en/mina-amnen/adress"):
-            walker.pages[f"{path} (errors)"] = walker.open(path, b"email=wrong")
-        walker.pages["/mina-amnen/adress (asked)"] = walker.open("/mina-amnen/adress", b"email=ny@example.org")
-        change = looks.wait_for_letter(site, "ny@example.org", "nya adress")
-        change_link = looks.link_in(site, change, "ny-adress").removeprefix(site)
-        walker.walk([*own, *(f"/en{path}" for path in own), change_link, f"/dev/mailbox/{change['id']}.html"])
-        own_pages = {f"{path} (logged in)": walker.pages[path] for path in own}
-        walker.pages |= public | own_pages
-        walker.seen.update(f"{walker.endpoint_of(path)} again" for path in public)
-    found = check(walker.pages, jar)
+        walker.walk([*shown.values(), "/en/", *letters])
+    logging.disable()  # What goes wrong from here on does so on purpose.
+    pages, templates = read_as_readers()
+    pages |= walker.pages
+    found = check(pages, jar)
     groups: dict[tuple[str, str], list[str]] = {}
     for one in found:
         kind = one.get("subType") or one["type"]
@@ -211,10 +303,11 @@ def main() -> None:
         groups.setdefault((kind, one["message"]), []).append(f"{where}  {' '.join(one.get('extract', '').split())}")
     for (kind, message), places in groups.items():
         print(f"{kind}: {message}\n    {len(places)} times, such as\n    " + "\n    ".join(places[:3]))
-    left_out = walker.left_out()
-    print(f"{len(walker.pages)} pages and letters checked with {CHECKER}: {len(found)} findings.")
+    print(f"{len(pages)} pages and letters checked with {CHECKER}: {len(found)} findings.")
+    names = {str(path.relative_to(TEMPLATES)) for pattern in SHOWN_TO_READERS for path in TEMPLATES.glob(pattern)}
+    left_out = sorted(walker.left_out()) + sorted(names - templates)
     if left_out:
-        print(f"Routes that were not walked: {', '.join(sorted(left_out))}")
+        print(f"Routes that were not walked, and templates that no page came from: {', '.join(left_out)}")
     sys.exit(1 if found or left_out else 0)
 
 
