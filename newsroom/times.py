@@ -33,3 +33,19 @@ def read_local_date(text: str, zone: str) -> tuple[dt.date, dt.datetime]:
         return day, begins.astimezone(dt.UTC)
     except OverflowError as error:
         raise ValueError(f"{text} lies outside the calendar") from error
+
+
+def is_plain_date(text: str) -> bool:
+    """Whether a browser's field for a date can show this; it empties what it can't (HTML section 4.10.5.1.7)."""
+    try:
+        return dt.date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
+def is_plain_time(text: str) -> bool:
+    """Whether a browser's field for a local date and time can show this (HTML section 4.10.5.1.11)."""
+    try:
+        return dt.datetime.fromisoformat(text).isoformat(timespec="minutes") == text
+    except ValueError:
+        return False

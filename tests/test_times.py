@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsroom.times import read_local_time
+from newsroom.times import is_plain_date, is_plain_time, read_local_time
 
 ZONE = "Europe/Stockholm"
 
@@ -67,3 +67,24 @@ def test_any_time_is_a_moment_or_refused(moment: dt.datetime) -> None:
         return
     assert found.tzinfo is dt.UTC
     assert moment.tzinfo is None or found == dt.datetime.fromisoformat(moment.isoformat())
+
+
+@pytest.mark.parametrize("text", ["2027-01-31", "0001-01-01", "9999-12-31"])
+def test_a_field_for_dates_shows_a_date(text: str) -> None:
+    assert is_plain_date(text)
+    assert is_plain_time(f"{text}T09:30")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "i julas", "2027-02-30", "20270131", "2027-1-31", " 2027-01-31", "2027-W01-1", "٢٠٢٧-01-31"]
+)
+def test_a_field_for_dates_shows_nothing_else(text: str) -> None:
+    assert not is_plain_date(text)
+    assert not is_plain_time(f"{text}T09:30")
+
+
+@pytest.mark.parametrize(
+    "text", ["2027-01-31", "2027-01-31T09:30:15", "2027-01-31T09:30Z", "2027-01-31T25:00", "2027-01-31T9:30"]
+)
+def test_a_field_for_local_times_shows_hours_and_minutes_alone(text: str) -> None:
+    assert not is_plain_time(text)

@@ -16,7 +16,7 @@ from newsroom.extensions import DATABASE_ERRORS, db, describe_failure, reading
 from newsroom.news import publishing, topics
 from newsroom.news.models import Item
 from newsroom.news.writing import BadText, ItemText, change_item, write_item
-from newsroom.times import read_local_time
+from newsroom.times import is_plain_time, read_local_time
 
 bp = Blueprint("desk", __name__, url_prefix="/desk")
 
@@ -220,6 +220,7 @@ def _show_item(item_id: int, *, publish_at: str = "", error: str = "", code: int
         now=now,
         mailings=mailings,
         publish_at=publish_at,
+        is_time=not publish_at or is_plain_time(publish_at),
         error=error,
     )
     return page, code

@@ -18,7 +18,7 @@ from newsroom.public.signup import SMALL_FORM, consent_text
 from newsroom.subscribers import changing, preferences
 from newsroom.subscribers.models import FREQUENCIES, Subscriber
 from newsroom.subscribers.preferences import Changes, Wish
-from newsroom.times import read_local_date
+from newsroom.times import is_plain_date, read_local_date
 
 bp = Blueprint("preferences", __name__, url_prefix="/mina-amnen")
 bp.after_request(reader.keep_private)
@@ -80,6 +80,7 @@ def _show(
         paused=preferences.is_paused(subscriber, now=now),
         earliest=today + dt.timedelta(days=1),
         latest=today + preferences.LONGEST_PAUSE,
+        is_date=not form.pause or is_plain_date(form.pause),
         pending=changing.pending(db.session(), subscriber, now=now),
         consent_text=consent_text(),
     )

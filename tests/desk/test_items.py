@@ -240,6 +240,8 @@ def test_a_time_that_no_clock_shows_or_that_has_passed_is_refused_and_stays_in_t
         check_error(page, "publish_at", error)
         if "\x00" not in typed:
             assert page.xpath("//input[@name='publish_at']/@value") == [typed]
+            shows_it = typed in ("2027-03-28T02:30", "", "0001-01-01T00:00", "2020-01-01T10:00")
+            assert page.xpath("//input[@name='publish_at']/@type") == ["datetime-local" if shows_it else "text"]
     assert read_tables(session) == before
 
 
