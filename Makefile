@@ -7,7 +7,7 @@ BIN := .venv/bin
 # Many tests wait for another process; meanwhile a core is free.
 PARALLEL ?= $(shell expr $$(nproc) + 2)
 
-.PHONY: run test check bench looks accessibility check-html lock vendor clean
+.PHONY: run test check bench looks accessibility check-html lighthouse lock vendor clean
 
 run: .venv/.run  ## Start the site, the delivery engine and the catching mailbox.
 	@exec $(BIN)/newsroom up
@@ -39,6 +39,10 @@ accessibility: .venv/.test  ## Test pages and letters with axe, and keep what it
 
 check-html: .venv/.test  ## Hold every page and letter against the HTML standard, with the Nu checker; needs npm and Java.
 	@$(BIN)/python tools/check_html.py
+
+lighthouse: .venv/.test  ## Let Lighthouse judge the readers' pages; needs npm.
+	@tools/ensure-browser
+	@$(BIN)/python tools/run_lighthouse.py
 
 .venv/.run: requirements/build.txt requirements/run.txt pyproject.toml | .venv/bin/python
 	@tools/install requirements/build.txt requirements/run.txt
