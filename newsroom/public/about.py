@@ -43,6 +43,7 @@ def _names() -> dict[str, str]:
         "/mina-amnen/ny-adress/<token>": _("the page where a new address says yes"),
         "error 404": _("the page for what isn't there"),
         "error 410": _("the page for what is no longer there"),
+        **{f"error {code}": _("the pages for what went wrong") for code in (400, 403, 405, 413, 429, 500, 503)},
         **{f"/avsluta/<token>/<mailing_key>{rest}": leaving for rest in ("", "/alla", "/amne/<slug>", "/angra")},
     }
 

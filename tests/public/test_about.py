@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 
 from config import PROJECT
 from newsroom import create_app
+from newsroom.public import about
 from tests.conftest import settings
 from tests.pages import read_page, title_of, words_of
 
@@ -77,6 +78,32 @@ def test_the_statement_tells_what_the_last_run_found(client: FlaskClient) -> Non
     assert "hittade inga fel" in said
     for path in ("/", "/nyheter", "/prenumerera", "en nyhet", f"{kept['counts']['letters']} brev, av alla slag"):
         assert page.xpath("//details//li[. = $path]", path=path)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "counts", "says"),
+    [
+        ("", [1], ["hittade en sak att rätta", "Sidan en nyhet: color-contrast (1 ställe)", "delvis förenlig"]),
+        ("", [2, 1], ["hittade 2 saker att rätta", "Sidan en nyhet: color-contrast (2 ställen)", "delvis förenlig"]),
+        ("/en", [1], ["found one thing to mend", "The page a news item: color-contrast (1 place)"]),
+        ("/en", [2, 1], ["found 2 things to mend", "The page a news item: color-contrast (2 places)"]),
+    ],
+)
+def test_the_statement_does_not_hide_what_was_found(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefix: str, counts: list[int], says: list[str]
+) -> None:
+    kept = json.loads(about.RESULTS.read_text())
+    finding = {"part": "pages", "page": "/nyheter/<slug>", "rule": "color-contrast"}
+    kept["findings"] = [{**finding, "count": count} for count in counts]
+    (tmp_path / "found.json").write_text(json.dumps(kept))
+    monkeypatch.setattr(about, "RESULTS", tmp_path / "found.json")
+    given = {"ACCESSIBILITY_REVIEW": "Granskarna AB, mars 2027"}
+    client = create_app(settings(tmp_path, SQLALCHEMY_DATABASE_URI=database, **given)).test_client()
+    said = read(client, f"{prefix}/tillganglighet")
+    for words in says:
+        assert words in said
+    assert "inga fel" not in said
+    assert "no errors" not in said
 
 
 @pytest.mark.parametrize(
