@@ -31,7 +31,7 @@ from tests.factories import make_signup
 from tests.smtp_server import RoughServer, Taken
 
 SUBSCRIBERS = 20_000
-KILLS = 20
+KILLS = {"sqlite": 20, "postgresql": 10}  # On PostgreSQL the cluster's test goes on to twenty.
 
 StartEngine = Callable[..., Running]
 
@@ -46,17 +46,18 @@ def start_engine(app: Flask) -> Iterator[StartEngine]:
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("load")
-def test_killed_twenty_times_nobody_is_missing_and_doubles_are_only_what_was_on_the_wires(
+def test_killed_again_and_again_nobody_is_missing_and_doubles_are_only_what_was_on_the_wires(
     app: Flask, session: Session, start_engine: StartEngine
 ) -> None:
+    kills = KILLS[session.get_bind().dialect.name]
     fill(session, SUBSCRIBERS)
     publish(session)
     chance = random.Random(20261112)
 
     with RoughServer() as server:
-        for number in range(KILLS):
+        for number in range(kills):
             engine = start_engine(server.port)
-            goal = (number + 1) * 900 + chance.randrange(600)
+            goal = (number + 1) * 18_000 // kills + chance.randrange(600)
             wait_for(lambda goal=goal: len(server.taken) >= goal)  # type: ignore[misc]
             time.sleep(chance.random() / 50)
             kill(engine)
@@ -65,7 +66,7 @@ def test_killed_twenty_times_nobody_is_missing_and_doubles_are_only_what_was_on_
         wait_for(lambda: is_done(session))
         stop(engine)
 
-    check_letters(server.taken, SUBSCRIBERS, most_doubles=KILLS * SENDERS)
+    check_letters(server.taken, SUBSCRIBERS, most_doubles=kills * SENDERS)
     check_ledger(session, SUBSCRIBERS)
 
 
