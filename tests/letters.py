@@ -244,11 +244,13 @@ class Specimen:
 def write_letters(app: Flask, session: Session, *, by: dt.datetime) -> Mapping[tuple[str, str], Specimen]:
     """Make every letter of NAMES leave, on an empty database: matched, composed and sent as all letters are.
 
-    Those to one person leave at `by`, so that their links still work then; the others in the two months before.
+    Those to one person leave at `by`, so that their links still work then; the others in the two months before, from a
+    Tuesday's noon on, so that no digest leaves between two of them.
     """
     make_topics(session)
     found: dict[tuple[str, str], Specimen] = {}
-    now = by - 60 * DAY
+    now = (by - 60 * DAY).replace(hour=12)
+    now += (1 - now.weekday()) * DAY
     for number, (kind, language) in enumerate(sorted(NAMES, key=lambda name: name[0] in SINGLE)):
         if kind in SINGLE:
             now = by
