@@ -25,6 +25,8 @@ OPTIONS = {
     "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]},
     "resultTypes": ["violations"],
 }
+# By night only colours are others: what is there, what it is called and how large it is, has been looked at by day.
+COLOURS = OPTIONS | {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
 TOOL = {"tool": "axe-core", "version": re.findall(r"axe v([\d.]+)", AXE_SCRIPT)[0]}
 KEPT = PROJECT / "newsroom" / "accessibility.json"
 KEEPS = os.environ.get("NEWSROOM_TEST_KEEPS_ACCESSIBILITY") == "yes"
@@ -49,13 +51,14 @@ def inspected(browser: Browser, **settings: Any) -> Iterator[Page]:
 
 
 def find_violations(page: Page, *schemes: Scheme) -> list[Found]:
-    """What axe finds on a page as it is, in both schemes or one."""
+    """What axe finds on a page as it is, in both schemes or one; in the second, by its colours."""
     if page.evaluate("typeof axe") == "undefined":
         page.evaluate(AXE_SCRIPT)
     found: list[Found] = []
-    for scheme in schemes or SCHEMES:
+    for number, scheme in enumerate(schemes or SCHEMES):
         page.emulate_media(color_scheme=scheme)
-        for one in page.evaluate("options => axe.run(options).then(found => found.violations)", OPTIONS):
+        options = COLOURS if number else OPTIONS
+        for one in page.evaluate("options => axe.run(options).then(found => found.violations)", options):
             found.append((scheme, one["id"], [node["target"] for node in one["nodes"]]))
     return found
 

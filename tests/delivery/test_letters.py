@@ -97,7 +97,9 @@ def test_what_is_in_another_language_says_so(letters: Letters, kind: str, langua
     assert found
     for one in found:
         assert one.xpath("ancestor-or-self::*[@lang][1]/@lang") == [other]
-    for one in body.xpath(".//*[@role='article']//a[contains(@href, '/avsluta/')]"):
+    ways_out = body.xpath(".//*[@role='article']//a[contains(@href, '/avsluta/')]")
+    assert ways_out
+    for one in ways_out:
         assert one.xpath("ancestor-or-self::*[@lang][1]/@lang") == [language]
 
 

@@ -255,7 +255,20 @@ def test_whichever_way_hits_are_looked_for_they_are_the_same(
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 def test_postgresql_goes_the_way_that_is_meant(session: Session) -> None:
     stod = topics.find_topics(session, ["stod"])[0].id
-    make_many(session)
+    fill = """
+        INSERT INTO item (id, slug, guid, headline, lede, body, facts, language, announce, version,
+            created_at, updated_at, published_at)
+        SELECT n, n, n, '', '', '', '', 'sv', false, 1, now(), now(), timestamptz '2020-01-01' + n * interval '1 hour'
+        FROM generate_series(100001, 104000) AS n;
+        INSERT INTO item_search (item_id, headline, words)
+        SELECT n, '', CAST(CASE n % 3 WHEN 0 THEN 'väg' ELSE 'bro väg' END AS tsvector)
+        FROM generate_series(100001, 104000) AS n;
+        INSERT INTO item_topic (item_id, topic_id, position)
+        SELECT n, :topic, 0 FROM generate_series(100001, 104000, 2) AS n;
+        ANALYZE item, item_search, item_topic
+    """
+    for statement in fill.split(";"):
+        session.execute(sa.text(statement), {"topic": stod})
     query = read_query("bro")
     assert query is not None
     found = searching.hits(query, dialect="postgresql")
