@@ -5,6 +5,7 @@ The texts stand whole in templates/texts/, one file for each language; what diff
 
 import datetime as dt
 import json
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,15 @@ bp = Blueprint("about", __name__)
 
 
 @dataclass(frozen=True)
+class Finding:
+    """A rule that pages of one name go against, and in how many places."""
+
+    page: str
+    rule: str
+    count: int
+
+
+@dataclass(frozen=True)
 class TestRun:
     """What the last run of the accessibility tests found, as `make accessibility` wrote it down."""
 
@@ -29,7 +39,7 @@ class TestRun:
     tool: str
     pages: tuple[str, ...]
     count: int
-    findings: tuple[dict[str, Any], ...]
+    findings: tuple[Finding, ...]
 
 
 def _names() -> dict[str, str]:
@@ -38,6 +48,9 @@ def _names() -> dict[str, str]:
     return {
         "/amnen/<slug>": _("a topic's page"),
         "/nyheter/<slug>": _("a news item"),
+        "/prenumerera/igen": _("the page after a sign-up"),
+        "/mina-amnen/lank": _("the page that says that a login link is on its way"),
+        "/mina-amnen/logga-ut": _("the page after logging out"),
         "/bekrafta/<token>": _("the page that a confirmation link leads to"),
         "/mina-amnen/logga-in/<token>": _("the page that a login link leads to"),
         "/mina-amnen/ny-adress/<token>": _("the page where a new address says yes"),
@@ -56,7 +69,13 @@ def read_results() -> TestRun:
     pages = list(dict.fromkeys(names.get(page, page) for page in kept["pages"]))
     pages.append(ngettext("%(num)s letter", "%(num)s letters, of all kinds", counts["letters"]))
     pages.append(ngettext("%(num)s page of the editors' own", "%(num)s pages of the editors' own", counts["desk"]))
-    findings = tuple(one | {"page": names.get(one["page"], one["page"])} for one in kept["findings"])
+    parts = {"letters": _("letters"), "desk": _("the editors' own pages")}
+    rules = {"has to be scrolled sideways": _("has to be scrolled sideways")}
+    found: Counter[tuple[str, str]] = Counter()
+    for one in kept["findings"]:
+        page = parts.get(one["part"]) or names.get(one["page"], one["page"])
+        found[page, rules.get(one["rule"], one["rule"])] += one["count"]
+    findings = tuple(Finding(page, rule, count) for (page, rule), count in found.items())
     tool = f"{kept['tool']} {kept['version']}"
     return TestRun(day, kept["standard"], tool, tuple(pages), sum(counts.values()), findings)
 

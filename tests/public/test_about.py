@@ -68,6 +68,14 @@ def test_what_differs_between_authorities_comes_from_the_settings(database: str,
         assert "Region Stockholm" not in said
 
 
+def test_what_the_statement_calls_by_its_address_can_be_opened(client: FlaskClient) -> None:
+    names = read_page(client.get("/tillganglighet")).xpath("//details//li/text()")
+    addresses = [name for name in names if name.startswith("/")]
+    assert len(addresses) > 5
+    assert [one for one in addresses if client.get(one).status_code != 200] == []
+    assert not [name for name in names if re.search("[<>]|error", name)]
+
+
 def test_the_statement_tells_what_the_last_run_found(client: FlaskClient) -> None:
     kept = json.loads((PROJECT / "newsroom" / "accessibility.json").read_text())
     page = read_page(client.get("/tillganglighet"))
@@ -81,26 +89,43 @@ def test_the_statement_tells_what_the_last_run_found(client: FlaskClient) -> Non
 
 
 @pytest.mark.parametrize(
-    ("prefix", "counts", "says"),
+    ("prefix", "found", "says"),
     [
-        ("", [1], ["hittade en sak att rätta", "Sidan en nyhet: color-contrast (1 ställe)", "delvis förenlig"]),
-        ("", [2, 1], ["hittade 2 saker att rätta", "Sidan en nyhet: color-contrast (2 ställen)", "delvis förenlig"]),
-        ("/en", [1], ["found one thing to mend", "The page a news item: color-contrast (1 place)"]),
-        ("/en", [2, 1], ["found 2 things to mend", "The page a news item: color-contrast (2 places)"]),
+        ("", [("pages", "/nyheter/<slug>", "color-contrast", 1)], ["en sak", "En nyhet: color-contrast (1 ställe)"]),
+        ("/en", [("pages", "/nyheter/<slug>", "list", 1)], ["one thing", "A news item: list (1 place)"]),
+        (
+            "",
+            [("pages", "error 400", "list", 1), ("pages", "error 500", "list", 1), ("letters", "daily", "list", 3)],
+            ["2 saker", "Sidorna för det som gick fel: list (2 ställen)", "Brev: list (3 ställen)"],
+        ),
+        (
+            "/en",
+            [("desk", "/desk/", "has to be scrolled sideways", 1), ("pages", "/om", "list", 1)],
+            ["2 things", "The editors' own pages: has to be scrolled sideways (1 place)", "/om: list (1 place)"],
+        ),
+        (
+            "",
+            [("desk", "/desk/", "has to be scrolled sideways", 1)],
+            ["Redaktörernas egna sidor: måste rullas i sidled"],
+        ),
     ],
 )
 def test_the_statement_does_not_hide_what_was_found(
-    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefix: str, counts: list[int], says: list[str]
+    database: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    prefix: str,
+    found: list[tuple[str, str, str, int]],
+    says: list[str],
 ) -> None:
     kept = json.loads(about.RESULTS.read_text())
-    finding = {"part": "pages", "page": "/nyheter/<slug>", "rule": "color-contrast"}
-    kept["findings"] = [{**finding, "count": count} for count in counts]
+    kept["findings"] = [dict(zip(("part", "page", "rule", "count"), one, strict=True)) for one in found]
     (tmp_path / "found.json").write_text(json.dumps(kept))
     monkeypatch.setattr(about, "RESULTS", tmp_path / "found.json")
     given = {"ACCESSIBILITY_REVIEW": "Granskarna AB, mars 2027"}
     client = create_app(settings(tmp_path, SQLALCHEMY_DATABASE_URI=database, **given)).test_client()
     said = read(client, f"{prefix}/tillganglighet")
-    for words in says:
+    for words in [*says, "partly compliant" if prefix else "delvis förenlig"]:
         assert words in said
     assert "inga fel" not in said
     assert "no errors" not in said
