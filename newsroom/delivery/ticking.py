@@ -8,13 +8,12 @@ import datetime as dt
 import logging
 from collections.abc import Callable
 
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from newsroom.delivery import certificate, composing, covering, erasing, ledger, matching
 from newsroom.delivery.models import Edition, Mailing
 from newsroom.delivery.rules import Rules
-from newsroom.extensions import describe_failure, reading
+from newsroom.extensions import DATABASE_ERRORS, describe_failure, reading
 from newsroom.subscribers import forgetting, reminding
 from newsroom.subscribers.signup import make_link_token
 
@@ -79,7 +78,7 @@ def _try(session: Session, mailing_id: int, step: Callable[[int], bool]) -> bool
     try:
         more = step(mailing_id)
         session.commit()
-    except DBAPIError as error:
+    except DATABASE_ERRORS as error:
         session.rollback()
         log.warning("mailing %s waits for the next tick: %s", mailing_id, describe_failure(error))
         return False

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from flask import Flask
-from sqlalchemy.exc import DBAPIError
 
 from newsroom import clock
 from newsroom.delivery import batches
@@ -16,7 +15,7 @@ from newsroom.delivery.journal import Journal
 from newsroom.delivery.rules import Rules
 from newsroom.delivery.sending import send_batch
 from newsroom.delivery.transport import SMTPTransport
-from newsroom.extensions import db, describe_failure, reading
+from newsroom.extensions import DATABASE_ERRORS, db, describe_failure, reading
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +27,7 @@ def attempt(app: Flask, work: Callable[[], T]) -> T | None:
     try:
         with app.app_context():
             return work()
-    except DBAPIError as error:
+    except DATABASE_ERRORS as error:
         log.warning("the database doesn't answer as it should; trying again: %s", describe_failure(error))
     except OSError as error:
         log.error("this machine doesn't let the engine go on; trying again: %s", error)

@@ -171,7 +171,8 @@ def related_ids(session: Session, item: Item, *, by: dt.datetime, count: int = 3
     if topic_ids:
         within = Within(by, topic_ids, wide=are_wide(session, topic_ids, wanted=count))
         sharing = readable_ids(within).where(Item.id != item.id)
-    found = list(session.scalars(sharing.limit(count)))
+    with planned(session):
+        found = list(session.scalars(sharing.limit(count)))
     if len(found) < count:
         found = list(dict.fromkeys([*found, *session.scalars(others.limit(2 * count))]))
     return found[:count]
