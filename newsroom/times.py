@@ -44,7 +44,7 @@ def is_plain_date(text: str) -> bool:
 
 
 def is_plain_time(text: str) -> bool:
-    """Whether a browser's field for a local date and time can show this (HTML section 4.10.5.1.11)."""
+    """Whether a browser's field for a local date and time shows just this, to the minute (HTML section 4.10.5.1.11)."""
     try:
         return dt.datetime.fromisoformat(text).isoformat(timespec="minutes") == text
     except ValueError:

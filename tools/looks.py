@@ -150,6 +150,13 @@ def run_newsroom() -> Iterator[tuple[str, Path]]:
             process.wait(20)
 
 
+def find_browser() -> str | None:
+    """Chromium's path, as the machine has it."""
+    own = os.environ.get("NEWSROOM_TEST_BROWSER", "")
+    names = [own, "chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"]
+    return next(filter(None, map(shutil.which, filter(None, names))), None)
+
+
 def wait_for(address: str) -> None:
     """Return once an address answers."""
     for _ in range(300):
@@ -474,12 +481,10 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.webp"):
         old.unlink()
-    names = ("chromium-headless-shell", "chromium", "google-chrome")
-    chromium = os.environ.get("NEWSROOM_TEST_BROWSER") or next(filter(None, map(shutil.which, names)), None)
     with run_newsroom() as (site, instance), sync_playwright() as playwright:
         # With hinting, signs stand at whole pixels, and pictures made smaller lose spaces.
         args = ["--no-sandbox", "--font-render-hinting=none"]
-        browser = playwright.chromium.launch(executable_path=chromium, args=args)
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=args)
         pages = prepare(site, instance)
         shoot(browser, site, instance, pages, folder)
         join(browser, site, pages, folder)

@@ -17,7 +17,7 @@ sys.path.insert(0, str(PROJECT))
 from tools import looks  # noqa: E402
 
 LIGHTHOUSE = "lighthouse@12.8.2"  # The last that Debian's Node runs.
-FOLDER = PROJECT / "build" / "lighthouse"  # Not under version control.
+FOLDER = PROJECT / "build" / LIGHTHOUSE  # Not under version control.
 CATEGORIES = ("performance", "accessibility", "best-practices", "seo")
 PAGES = ("front", "front-english", "news", "search", "item", "topics", "topic", "subscribe", "login", "about")
 BY_INTENTION = {"is-crawlable"}  # Searches and what is personal are not for search engines.
@@ -41,10 +41,9 @@ def find_lighthouse() -> Path:
 
 def judge(command: Path, address: str, *, desktop: bool) -> tuple[str, list[str]]:
     """A page's marks by category, and what Lighthouse finds fault with."""
-    chromium = os.environ.get("NEWSROOM_TEST_BROWSER") or shutil.which("chromium") or shutil.which("google-chrome")
     options = ["--output=json", "--quiet", f"--only-categories={','.join(CATEGORIES)}"]
     options += ["--chrome-flags=--headless=new --no-sandbox", *(["--preset=desktop"] if desktop else [])]
-    environ = os.environ | ({"CHROME_PATH": chromium} if chromium else {})
+    environ = os.environ | {"CHROME_PATH": looks.find_browser() or ""}
     done = subprocess.run([command, address, *options], env=environ, capture_output=True, text=True, check=False)
     if done.returncode:
         return "none", [done.stderr.strip() or "Lighthouse gave up"]

@@ -260,8 +260,9 @@ def compose_digest(
 ) -> Composed:
     """A day's or a week's news, newest first: each item once, under its first topic, naming the others it came for.
 
-    One that grows too long for a letter gives headlines only, and then as many as fit: the newest, and important
-    messages however old. It says how many more stand on the site, and has thereby told of them (decision 0015).
+    One that grows too long for a letter gives headlines only, and then as many as fit, at most MOST_TOLD: the newest,
+    and important messages however old. It says how many more stand on the site, and has thereby told of them
+    (decision 0015).
     """
     links = stationery.links.in_language(language)
     topics = {topic.id: topic for one in told for topic in one.topics}

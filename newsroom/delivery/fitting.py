@@ -30,8 +30,9 @@ def write_what_fits(write: Callable[..., AnyWritten], choices: Sequence[dict[str
 def write_most_that_fits(write: Callable[[int], AnyWritten], count: int) -> AnyWritten:
     """The letter that tells the most items, `count` or fewer, without being too long; one item is always told.
 
-    Writing takes time, so this guesses instead of halving: by the mean length of an item between the longest letter
-    that fitted and the shortest that didn't. It ends where by that mean not one more would fit.
+    Writing takes time, so this guesses by the mean length of an item between the longest letter that fitted and the
+    shortest that didn't, which for items much alike takes half as many tries as halving. It ends where by that mean not
+    one more would fit.
     """
     written = write(count)
     if fits(written):
