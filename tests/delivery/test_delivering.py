@@ -16,6 +16,7 @@ from newsroom.delivery.answers import Misconfigured, NotNow, Outcome, Result
 from newsroom.delivery.journal import Journal
 from newsroom.delivery.models import Batch, Delivery, Edition, Mailing, MailingEvent
 from newsroom.delivery.sending import recover, send_batch
+from newsroom.delivery.ticking import tick
 from newsroom.delivery.transport import MemoryTransport
 from newsroom.engine.rules import rules_of
 from newsroom.news import publishing
@@ -455,6 +456,26 @@ def test_one_mailing_that_cannot_be_composed_holds_up_no_other(
     assert len(post.accepted) == 1
     broken = session.scalars(sa.select(Mailing).where(Mailing.item_id == bad.id)).one()
     assert (broken.state, broken.problem is not None) == ("composing", True)
+
+
+def test_a_tick_that_gets_no_connection_is_no_fault_of_the_mailing(
+    app: Flask, session: Session, post: MemoryTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_subscriber(session, "ana@example.org", "stod")
+    make_item(session, "stod")
+    session.commit()
+
+    def run_out(*_: object, **__: object) -> bool:
+        raise sa.exc.TimeoutError("QueuePool limit of size 5 overflow 10 reached")
+
+    with monkeypatch.context() as patched, app.app_context():
+        patched.setattr(matching, "match_slice", run_out)
+        tick(session, rules_of(app), now=NOON)
+    assert session.scalars(sa.select(Mailing)).one().problem is None
+
+    deliver_everything(app, session, post, now=NOON)
+
+    assert len(post.accepted) == 1
 
 
 def test_the_tables_refuse_a_second_mailing_delivery_or_subscription(app: Flask, session: Session) -> None:
