@@ -51,9 +51,8 @@ def match_slice(session: Session, rules: Rules, mailing_id: int, *, now: dt.date
     Slices grow, so that letters leave from the first on, and no later one takes long to follow. An address that was
     refused `most_refusals` times in a row gets no more letters; its row says so.
     """
+    one_at_a_time(session)
     if session.get_bind().dialect.name == "postgresql":
-        # One slice at a time, over all machines: whom one mailing tells is known to the next. SQLite does so anyway.
-        session.execute(sa.select(sa.func.pg_advisory_xact_lock(_ONE_AT_A_TIME)))
         # A crash may cost the last slices: they are then matched again. Nothing of them has left before they are on the
         # disk, since a batch's claim is, and comes after them.
         session.execute(sa.text("SET LOCAL synchronous_commit = off"))
@@ -87,6 +86,15 @@ def match_slice(session: Session, rules: Rules, mailing_id: int, *, now: dt.date
             execution_options={"synchronize_session": False},
         )
     return True
+
+
+def one_at_a_time(session: Session) -> None:
+    """Until the transaction ends, let nobody on any machine match a slice: whom one mailing tells is known to the next.
+
+    SQLite has one writer at a time anyway.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(sa.select(sa.func.pg_advisory_xact_lock(_ONE_AT_A_TIME)))
 
 
 def _begin(session: Session, mailing: Mailing) -> bool:
@@ -259,8 +267,15 @@ def _find_audience(
     )
     if mailing.kind != "urgent":
         rows = rows.where(is_at_home(now))
+    if session.scalar(_matched_before(mailing.id, start).limit(1)) is not None:
+        rows = rows.where(~_matched_before(mailing.id, start).where(Delivery.subscriber_id == Subscriber.id).exists())
     connection.execute(sa.insert(_MATCHED).from_select(["subscriber_id", "language", "reason", "suspended"], rows))
     return connection.scalar(sa.select(sa.func.count()).select_from(_MATCHED)) or 0
+
+
+def _matched_before(mailing_id: int, start: int) -> sa.Select[int]:
+    """Deliveries that a mailing has already to those who come only now: of subscribers who were merged into them."""
+    return sa.select(Delivery.id).where(Delivery.mailing_id == mailing_id, Delivery.subscriber_id > start)
 
 
 def followers(reached: Any, frequencies: Sequence[str]) -> sa.Select[Any]:

@@ -6,7 +6,7 @@ from flask_babel import get_locale
 from flask_babel import gettext as _
 
 from newsroom import clock
-from newsroom.delivery import erasing
+from newsroom.delivery import erasing, moving
 from newsroom.extensions import DATABASE_ERRORS, db, describe_failure, limiter, reading
 from newsroom.public import login, reader
 from newsroom.public.frame import refuse_other_sites
@@ -126,7 +126,10 @@ def confirm(token: str) -> ResponseReturnValue:
         db.session.rollback()
         return render_template("public/address_over.html"), 410
     erasing.forget_replies(db.session(), before)
+    merged = became is changing.Confirmed.MERGED
+    if merged:
+        moving.move_letters(db.session(), before, into=subscriber.id, now=now)
     name = sessions.begin(db.session(), subscriber, now=now, life=reader.session_life())
     db.session.commit()
-    page = render_template("public/address_changed.html", address=subscriber.address, merged=subscriber.id != before)
+    page = render_template("public/address_changed.html", address=subscriber.address, merged=merged)
     return reader.give_cookie(make_response(page), name)

@@ -26,7 +26,7 @@ bp = Blueprint("leaving", __name__, url_prefix="/avsluta/<token>/<mailing_key>")
 
 @dataclass(frozen=True)
 class _Link:
-    """What a letter's link names: whose letter it was, and the topics that it came for."""
+    """What a letter's link names: who has now what it ends, and the topics that it came for."""
 
     token: str
     mailing_key: str
@@ -42,10 +42,15 @@ def _find(token: str, mailing_key: str) -> _Link:
     subscriber = leaving.find_subscriber(db.session(), token)
     if subscriber is None:
         abort(404)
-    topic_ids = ledger.topic_ids_named(db.session(), mailing_key=mailing_key, subscriber_id=subscriber.id)
-    if not topic_ids:
+    owner = leaving.owner_of(db.session(), subscriber)
+    # A merged subscriber's letters have moved to the owner, but for those that both had.
+    for one in (subscriber, owner):
+        topic_ids = ledger.topic_ids_named(db.session(), mailing_key=mailing_key, subscriber_id=one.id)
+        if topic_ids:
+            break
+    else:
         abort(404)
-    return _Link(token, mailing_key, subscriber, [db.session.get_one(Topic, one) for one in topic_ids])
+    return _Link(token, mailing_key, owner, [db.session.get_one(Topic, one) for one in topic_ids])
 
 
 def _find_topic(token: str, mailing_key: str, slug: str) -> tuple[_Link, Topic]:

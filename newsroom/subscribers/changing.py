@@ -132,10 +132,10 @@ def confirm(session: Session, letter: PersonalLetter, *, now: dt.datetime) -> tu
 
 
 def _merge(session: Session, subscriber: Subscriber, *, into: Subscriber, now: dt.datetime) -> None:
-    """Move what a subscriber follows, and what they agreed to, to the row that has the new address.
+    """Move what a subscriber follows, agreed to and asked for to the row that has the new address.
 
-    The old row keeps its token and its deliveries, so that links to leave in letters that went to the old address still
-    answer: that nothing comes there any more.
+    The old row keeps its token alone, by which links to leave in letters that went to the old address find the new row.
+    Letters are the ledger's to move.
     """
     session.refresh(into, with_for_update=True)
     theirs = {one.topic_id: one.frequency for one in leaving.all_active_subscriptions(session, into)}
@@ -147,14 +147,23 @@ def _merge(session: Session, subscriber: Subscriber, *, into: Subscriber, now: d
     for frequency, some in moved.items():
         follow(session, into, [one.topic for one in some], frequency=frequency, source="moved", now=now)
     session.flush()
-    for table in (Subscription, ConsentEvent):
+    session.execute(
+        sa.delete(Signup).where(Signup.subscriber_id == subscriber.id, Signup.confirmed_at.is_(None)),
+        execution_options={"synchronize_session": False},
+    )
+    for table in (Subscription, ConsentEvent, Signup, PersonalLetter):
         session.execute(
             sa.update(table).where(table.subscriber_id == subscriber.id).values(subscriber_id=into.id),
             execution_options={"synchronize_session": False},
         )
-    session.execute(sa.delete(Signup).where(Signup.subscriber_id == subscriber.id))
     into.confirmed_at = into.confirmed_at or now
     into.language, into.paused_until = subscriber.language, subscriber.paused_until
     erasing.make_nobody(subscriber, now=now)
+    session.execute(
+        sa.update(Subscriber)
+        .where(sa.or_(Subscriber.id == subscriber.id, Subscriber.moved_to_id == subscriber.id))
+        .values(moved_to_id=into.id),
+        execution_options={"synchronize_session": False},
+    )
     session.flush()
     session.expire_all()

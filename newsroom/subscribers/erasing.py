@@ -30,7 +30,8 @@ def erase(session: Session, subscriber: Subscriber, *, block: bool, keys: Sequen
     _forget_in_letters_of_others(session, address)
     sessions.end_all(session, subscriber)
     make_nobody(subscriber, now=now)
-    subscriber.token = make_token()
+    for one in (subscriber, *session.scalars(sa.select(Subscriber).where(Subscriber.moved_to_id == subscriber.id))):
+        one.token, one.moved_to_id = make_token(), None
     subscriber.created_at = now
     subscriber.language = "sv"
     if block:

@@ -21,6 +21,11 @@ def find_subscriber(session: Session, token: str) -> Subscriber | None:
     return session.scalar(sa.select(Subscriber).where(Subscriber.token == token))
 
 
+def owner_of(session: Session, subscriber: Subscriber) -> Subscriber:
+    """Who has now what this subscriber had: the one that it was merged into, or else itself."""
+    return session.get_one(Subscriber, subscriber.moved_to_id or subscriber.id)
+
+
 def active_subscriptions(session: Session, subscriber: Subscriber, topic_ids: Iterable[int]) -> Sequence[Subscription]:
     """What the subscriber follows among these topics."""
     return session.scalars(

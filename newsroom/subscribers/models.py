@@ -18,11 +18,20 @@ class Subscriber(Base):
     `address_key` is the one normal form in which addresses are compared. `token` stands in every unsubscribe link:
     random, lasting, and good for leaving only. `refusals` counts how often in a row the address was refused as such.
     Until `paused_until` only important messages come. An erased subscriber is a number without a person: no address, no
-    subscriptions, a new token; only the ledger's counts still need the row.
+    subscriptions, a new token; only the ledger's counts still need the row. One that was merged into another is such a
+    number, too, but keeps its token: links in its letters go on to `moved_to_id`, which has not been merged itself.
     """
 
     __tablename__ = "subscriber"
-    __table_args__ = (sa.CheckConstraint("language IN ('sv', 'en')", name="language"),)
+    __table_args__ = (
+        sa.CheckConstraint("language IN ('sv', 'en')", name="language"),
+        sa.Index(
+            "ix_subscriber_moved_to_id",
+            "moved_to_id",
+            sqlite_where=sa.text("moved_to_id IS NOT NULL"),
+            postgresql_where=sa.text("moved_to_id IS NOT NULL"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     address: Mapped[str]
@@ -34,6 +43,7 @@ class Subscriber(Base):
     refusals: Mapped[int] = mapped_column(default=0, server_default="0")
     paused_until: Mapped[dt.datetime | None]
     erased_at: Mapped[dt.datetime | None]
+    moved_to_id: Mapped[int | None]
 
 
 class Subscription(Base):

@@ -1,5 +1,7 @@
 """Another address: the old one is told at once, the new one says yes, and what was followed goes on there."""
 
+import json
+
 import pytest
 import sqlalchemy as sa
 from flask import Flask
@@ -10,7 +12,7 @@ from newsroom import clock
 from newsroom.delivery.models import Delivery
 from newsroom.delivery.transport import MemoryTransport
 from newsroom.extensions import make_token
-from newsroom.subscribers import blocking
+from newsroom.subscribers import blocking, erasing
 from newsroom.subscribers.addresses import read_address
 from newsroom.subscribers.models import ConsentEvent, PersonalLetter, ReaderSession, Subscriber, Subscription
 from tests.conftest import SECRET
@@ -163,8 +165,8 @@ def test_an_address_that_subscribes_already_is_put_together_with_the_old_one(
 def test_links_to_leave_in_letters_to_either_address_go_on_working(
     app: Flask, session: Session, client: FlaskClient
 ) -> None:
-    old, new = subscribe(session, "stod"), subscribe(session, "stod", address=NY)
-    make_item(session, "stod", published_at=clock.now() - MINUTE)
+    old, new = subscribe(session, "stod"), subscribe(session, "kultur", address=NY)
+    make_item(session, "stod", "kultur", published_at=clock.now() - MINUTE)
     site = "<http://127.0.0.1:8000"
     links = {to: str(letter["List-Unsubscribe"]).removeprefix(site).rstrip(">") for to, letter in receive(app, session)}
     enter(session, client, old)
@@ -172,12 +174,43 @@ def test_links_to_leave_in_letters_to_either_address_go_on_working(
     client.post(link_to(app, session))
     one_click = {"List-Unsubscribe": "One-Click"}
 
-    assert client.post(links[ANA], data=one_click).status_code == 200  # Nothing comes to that address any more.
-    assert follows(session, NY) == {"stod": "direct"}
+    assert client.post(links[ANA], data=one_click).status_code == 200
+    assert follows(session, NY) == {"kultur": "direct"}
     assert client.post(links[NY], data=one_click).status_code == 200
     assert follows(session, NY) == {}
     assert session.get_one(Subscriber, new).address == NY
     session.rollback()
+
+
+def test_a_letter_to_an_address_left_twice_over_still_leaves_with_undo_until_all_is_erased(
+    app: Flask, session: Session, client: FlaskClient
+) -> None:
+    """Ana moved to an address that subscribed already, and from there to another that did."""
+    subscribe(session, "kultur", address=NY)
+    last = subscribe(session, "bibliotek", address="sist@example.org")
+    enter(session, client, subscribe(session, "stod"))
+    make_item(session, "stod", headline="Bron stängs i helgen", published_at=clock.now() - MINUTE)
+    ((to, letter),) = receive(app, session)
+    link = str(letter["List-Unsubscribe"]).removeprefix("<http://127.0.0.1:8000").rstrip(">")
+    for address in (NY, "sist@example.org"):
+        ask(client, address)
+        client.post(link_to(app, session, address))
+    assert to == ANA
+    assert follows(session, "sist@example.org") == {"stod": "direct", "kultur": "direct", "bibliotek": "direct"}
+
+    left = read_page(client.post(link))
+
+    assert follows(session, "sist@example.org") == {"kultur": "direct", "bibliotek": "direct"}
+    (form,) = left.xpath("//form[contains(@action, '/angra')]")
+    assert client.post(form.get("action"), data=filled_in(form)).status_code == 200
+    assert follows(session, "sist@example.org") == {"stod": "direct", "kultur": "direct", "bibliotek": "direct"}
+    listed = words_of(read_page(client.get("/mina-amnen/brev")))
+    assert "Bron stängs i helgen" in listed
+    (whole,) = json.loads(client.get("/mina-amnen/uppgifter.json").get_data(as_text=True))["letters"][:1]
+    assert whole["mailing"] in link
+    erasing.erase(session, session.get_one(Subscriber, last), block=False, keys=[SECRET], now=clock.now())
+    session.commit()
+    assert client.get(link).status_code == 404
 
 
 @on_sqlite
