@@ -60,7 +60,7 @@ def match_slice(session: Session, rules: Rules, mailing_id: int, *, now: dt.date
     if mailing.cancelled_at is not None or mailing.state not in ("new", "matching"):
         return False
     if mailing.state == "new":
-        return _begin(session, mailing)
+        return _begin(session, mailing, now=now)
     start = mailing.matched_through
     size = min(rules.slice_size, max(rules.first_slice, 2 * start))  # `start` bounds how many came before.
     end = session.scalar(
@@ -72,9 +72,7 @@ def match_slice(session: Session, rules: Rules, mailing_id: int, *, now: dt.date
         Mailing.id == mailing_id, Mailing.state == "matching", Mailing.matched_through == start
     )
     if end is None:
-        changed(session, mine.values(state="composing", matched_at=now))
-        open_for_sending(session, mailing_id, now=now)  # At once, so that what is leaving already isn't halted.
-        return False
+        return _finish(session, mailing_id, mine, now=now)
     if changed(session, mine.values(matched_through=end)) == 0:
         return False  # Another tick was faster; that is a normal day.
     found = _find_audience(session, mailing, now=now, start=start, end=end, most_refusals=rules.most_refusals)
@@ -97,8 +95,8 @@ def one_at_a_time(session: Session) -> None:
         session.execute(sa.select(sa.func.pg_advisory_xact_lock(_ONE_AT_A_TIME)))
 
 
-def _begin(session: Session, mailing: Mailing) -> bool:
-    """Fix what the mailing tells of, and which topics' followers that reaches."""
+def _begin(session: Session, mailing: Mailing, *, now: dt.datetime) -> bool:
+    """Fix what the mailing tells of, and which topics' followers that reaches. With nothing to tell it is over."""
     if mailing.kind in DIGEST_KINDS and _must_wait(session, mailing):
         return False
     if mailing.correction is not None and _is_being_told(session, mailing.correction):
@@ -107,6 +105,8 @@ def _begin(session: Session, mailing: Mailing) -> bool:
     if changed(session, claimed.values(state="matching")) == 0:
         return False
     items = [mailing.item] if mailing.item is not None else session.scalars(_digest_items(mailing)).all()
+    if not items:
+        return _finish(session, mailing.id, sa.update(Mailing).where(Mailing.id == mailing.id), now=now)
     for place, item in enumerate(items):
         session.add(MailingItem(mailing_id=mailing.id, item_id=item.id, version=item.version, place=place))
         session.add_all(
@@ -115,6 +115,13 @@ def _begin(session: Session, mailing: Mailing) -> bool:
         )
     session.flush()
     return True
+
+
+def _finish(session: Session, mailing_id: int, mine: sa.Update, *, now: dt.datetime) -> bool:
+    """Write down, in the row that is still mine, that all of a mailing's readers are found."""
+    changed(session, mine.values(state="composing", matched_at=now))
+    open_for_sending(session, mailing_id, now=now)  # At once, so that what is leaving already isn't halted.
+    return False
 
 
 def _must_wait(session: Session, digest: Mailing) -> bool:
