@@ -22,8 +22,11 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from jinja2 import FileSystemBytecodeCache
-from sqlalchemy.engine import make_url
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.orm import Session
+from sqlalchemy.util import LRUCache
 from werkzeug.routing import Rule
 
 import config
@@ -112,9 +115,10 @@ def pytest_sessionstart() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """An app of its own for every test would compile the same routes and templates anew, for longer than most take.
+    """An app of its own for every test would compile the same routes, templates and SQL anew, longer than most take.
 
-    What werkzeug compiles for a rule depends on the rule alone, and what Jinja does for a template on its text.
+    What werkzeug compiles for a rule depends on the rule alone, what Jinja does for a template on its text, and what
+    SQLAlchemy does for a statement on the statement and on the kind of database.
     """
     options = {"bytecode_cache": FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))}
     compile_builder, kept = Rule._compile_builder, {}
@@ -125,7 +129,12 @@ def _compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             kept[key] = compile_builder(rule, append_unknown)
         return kept[key]
 
+    statements: LRUCache[Any, Any] = LRUCache(10_000)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Engine, "_compiled_cache", property(lambda _: statements, lambda *_: None), raising=False)
+        for dialect in (SQLiteDialect_pysqlite, PGDialect_psycopg):  # Their statements are kept by these.
+            patch.setattr(dialect, "__hash__", lambda one: hash(type(one)))
+            patch.setattr(dialect, "__eq__", lambda one, other: type(one) is type(other))
         patch.setattr(Rule, "_compile_builder", compile_once)
         patch.setattr(Flask, "jinja_options", options)
         yield
