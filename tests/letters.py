@@ -7,7 +7,7 @@ import datetime as dt
 import email
 import email.policy
 import zoneinfo
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
 
@@ -21,7 +21,7 @@ from newsroom.news.models import LANGUAGES, Correction, Item
 from newsroom.subscribers import changing, erasing, personal, sessions
 from newsroom.subscribers.addresses import read_address
 from newsroom.subscribers.models import SignupTopic
-from tests.factories import DAY, HOUR, deliver_everything, make_item, make_signup, make_subscriber, make_topics
+from tests.factories import DAY, HOUR, MINUTE, deliver_everything, make_item, make_signup, make_subscriber, make_topics
 
 Maker = Callable[[Session, str, str, dt.datetime], dt.datetime]
 """(session, address, language, now) -> when the letter leaves. Does what makes one letter go to an invented address."""
@@ -114,15 +114,20 @@ def tell_an_important_message(session: Session, address: str, language: str, now
     return now
 
 
-def _tell_digest(session: Session, address: str, language: str, now: dt.datetime, frequency: str) -> dt.datetime:
+def _next_monday(now: dt.datetime) -> dt.datetime:
+    """When the next digest of each kind leaves."""
     day = now.astimezone(STOCKHOLM).date()
-    monday = dt.datetime.combine(day + dt.timedelta(7 - day.weekday()), dt.time(7), STOCKHOLM).astimezone(dt.UTC)
+    return dt.datetime.combine(day + dt.timedelta(7 - day.weekday()), dt.time(7), STOCKHOLM).astimezone(dt.UTC)
+
+
+def _tell_digest(session: Session, address: str, language: str, now: dt.datetime, frequency: str) -> dt.datetime:
+    monday = _next_monday(now)
     make_subscriber(
         session, address, "stod", "kultur", "hallbarhet", frequency=frequency, language=language, now=now - DAY
     )
-    _publish(session, "kultur", "stod", at=monday - HOUR, language=OTHER[language])
-    _publish(session, "stod", at=monday - 2 * HOUR, language=language)
-    make_item(session, "hallbarhet", published_at=monday - 3 * HOUR, lede="")
+    _publish(session, "stod", at=monday - HOUR, language=language)
+    _publish(session, "kultur", "stod", at=monday - 2 * HOUR, language=OTHER[language])
+    make_item(session, "hallbarhet", headline="Renare luft i Långsunda", published_at=monday - 3 * HOUR, lede="")
     return monday
 
 
@@ -132,6 +137,28 @@ def tell_the_days_news(session: Session, address: str, language: str, now: dt.da
 
 def tell_the_weeks_news(session: Session, address: str, language: str, now: dt.datetime) -> dt.datetime:
     return _tell_digest(session, address, language, now, "weekly")
+
+
+def tell_more_than_a_digest_holds(session: Session, address: str, language: str, now: dt.datetime) -> dt.datetime:
+    """Headlines as long as they may be, with many letters beyond ASCII, so that few items are more than fit.
+
+    They come late, and so wait for a yes: making letters of their own for each would take a while.
+    """
+    places = (
+        "Möja, Utö, Ålö, Nåttarö, Rånö, Fjärdlång, Ornö, Nämdö, Runmarö, Ängsö, Tjockö, Gräskö, Blidö, Yxlö, Svartsö, "
+        "Gällnö, Ingmarsö, Älgö, Äpplarö"
+    )
+    words = {
+        "sv": (("Nya tider", "Färre turer", "Nya priser"), f"för båtarna till {places} och Öja, linje"),
+        "en": (("New times", "Fewer trips", "New prices"), f"for the boats to {places} and Öja, route"),
+    }
+    news, where = words[language]
+    monday = _next_monday(now)
+    make_subscriber(session, address, "kollektivtrafik", frequency="daily", language=language, now=now - DAY)
+    for number in range(1, 86):
+        headline, at = f"{news[number % 3]} {where} {number}", monday - DAY - number * MINUTE
+        make_item(session, "kollektivtrafik", headline=headline, published_at=at, language=language)
+    return monday
 
 
 def tell_a_correction(session: Session, address: str, language: str, now: dt.datetime) -> dt.datetime:
@@ -204,6 +231,7 @@ MAKERS: Mapping[str, Maker] = {
     "urgent": tell_an_important_message,
     "daily": tell_the_days_news,
     "weekly": tell_the_weeks_news,
+    "long daily": tell_more_than_a_digest_holds,
     "correction": tell_a_correction,
     "confirmation at two rhythms": ask_for_confirmation_at_two_rhythms,
 }
@@ -241,8 +269,10 @@ class Specimen:
         return str(part.get_content()).replace("\r\n", "\n")
 
 
-def write_letters(app: Flask, session: Session, *, by: dt.datetime) -> Mapping[tuple[str, str], Specimen]:
-    """Make every letter of NAMES leave, on an empty database: matched, composed and sent as all letters are.
+def write_letters(
+    app: Flask, session: Session, *, by: dt.datetime, names: Sequence[tuple[str, str]] = NAMES
+) -> Mapping[tuple[str, str], Specimen]:
+    """Make letters leave, on an empty database: matched, composed and sent as all letters are.
 
     Those to one person leave at `by`, so that their links still work then; the others in the two months before, from a
     Tuesday's noon on, so that no digest leaves between two of them.
@@ -251,7 +281,7 @@ def write_letters(app: Flask, session: Session, *, by: dt.datetime) -> Mapping[t
     found: dict[tuple[str, str], Specimen] = {}
     now = (by - 60 * DAY).replace(hour=12)
     now += (1 - now.weekday()) * DAY
-    for number, (kind, language) in enumerate(sorted(NAMES, key=lambda name: name[0] in SINGLE)):
+    for number, (kind, language) in enumerate(sorted(names, key=lambda name: name[0] in SINGLE)):
         if kind in SINGLE:
             now = by
         address, post = f"reader{number}@example.org", MemoryTransport()

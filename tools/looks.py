@@ -1,10 +1,10 @@
 """Takes screenshots of the pages and letters of a fresh installation, at 390 and 1280 pixels, light and dark.
 
 `make looks` writes them to docs/looks/, and docs/looks.md, which shows them; a folder given as argument takes them
-instead. A page is added in two places here: its address in `prepare`, its name and caption in PAGES.
+instead. Here is the installation, where everything has happened once; tools/pictures.py has what is taken there. A page
+is added by its address in `prepare` here, by its name and caption in PAGES, and in STEPS if something has to be done.
 """
 
-import base64
 import datetime as dt
 import json
 import os
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import sync_playwright
 from sqlalchemy.orm import Session
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -39,96 +39,13 @@ from newsroom.extensions import db, reading  # noqa: E402
 from newsroom.news import publishing, topics  # noqa: E402
 from newsroom.news.models import Item  # noqa: E402
 from newsroom.news.writing import ItemText, write_item  # noqa: E402
-from newsroom.public.reader import COOKIE as READER_COOKIE  # noqa: E402
 from newsroom.subscribers import changing, erasing  # noqa: E402
 from newsroom.subscribers.addresses import read_address  # noqa: E402
 from newsroom.subscribers.models import Signup, Subscriber  # noqa: E402
-from newsroom.subscribers.signup import ask, confirm  # noqa: E402
+from newsroom.subscribers.signup import ask, confirm, make_link_token  # noqa: E402
+from tools import pictures  # noqa: E402
 
-WIDTHS = {390: 0.72, 1280: 0.5}  # In pixels, each with the scale at which its pictures are kept.
-SCHEMES = ("light", "dark")
-TALLEST = {390: 1700, 1280: 1900}  # Pixels of a page that a picture shows.
-QUALITY = 50  # Of WebP; text stays readable, and all pictures together small.
-MOST_OCTETS = 6_000_000
-PAGES = {  # What docs/looks.md shows, by chapter: the names that `prepare` gives, and what stands above each.
-    "Reading": {
-        "front": "The front page",
-        "front-english": "The front page in English",
-        "news": "All news",
-        "search": "A search",
-        "item": "An item",
-        "strategy": "An item that came as plain text",
-        "topics": "All topics",
-        "topic": "A topic",
-    },
-    "Subscribing": {
-        "subscribe": "Choosing topics",
-        "subscribe-wrong": "Choosing topics, with something to mend",
-        "almost": "Almost done",
-        "confirm": "What the confirmation link leads to",
-        "welcome": "After the yes",
-        "leave": "What the link to leave leads to",
-        "left": "After leaving",
-        "restored": "And after taking that back",
-        "leave-all": "Leaving everything",
-    },
-    "My topics": {
-        "login": "The way in",
-        "login-link": "What the login link leads to",
-        "my-topics": "What one follows",
-        "my-address": "Changing one's address",
-        "my-letters": "The letters one has been sent",
-        "my-erasing": "Erasing everything",
-    },
-    "About the site, and what goes wrong": {
-        "about": "About the news",
-        "privacy": "Personal data",
-        "accessibility": "The accessibility statement",
-        "missing": "A page that isn't there",
-        "withdrawn": "An item that was taken back",
-    },
-    "Letters": {
-        "letter-confirmation": "Asking for a confirmation",
-        "letter-reminder": "And asking once more, a day later",
-        "letter-news": "One item",
-        "letter-digest": "A day's news",
-        "letter-urgent": "An important message",
-        "letter-correction": "A correction",
-        "letter-login": "A login link",
-        "letter-change": "A new address that is to say yes",
-        "letter-changed": "And the old one, which is told",
-        "letter-goodbye": "Everything is erased",
-    },
-    "The desk": {
-        "desk": "All items",
-        "desk-item": "One item",
-        "desk-edit": "Writing",
-        "desk-urgent": "An important message, before it goes",
-        "desk-rehearsal": "A rehearsal",
-        "desk-mailings": "Mailings",
-        "desk-mailing": "A mailing that is finished",
-        "desk-mailing-paused": "A mailing that is paused",
-        "desk-mailing-held": "A mailing that waits for a yes",
-        "desk-mailing-digest": "A digest's mailing",
-        "desk-cancel": "Before a mailing is cancelled",
-        "desk-certificate": "A certificate",
-        "desk-topics": "Topics",
-        "desk-topic": "What a topic covers",
-        "desk-installation": "What may send",
-    },
-    "The mailbox of a development machine": {
-        "mailbox": "Letters caught",
-        "letter": "A letter caught",
-        "desk-mailbox": "Rehearsed letters, at the desk",
-    },
-}
-PRESSED = {  # What is pressed before the picture is taken.
-    "subscribe-wrong": ".steps button[data-size=lg]",
-    "almost": ".steps button[data-size=lg]",
-    "left": "main button",
-    "restored": "main button",
-}
-GOES_ON = ("left", "restored")  # These come of a press on the page before.
+MOST_OCTETS = 7_000_000  # Of all pictures together.
 NEWSROOM = (sys.executable, "-m", "newsroom")
 STRATEGY = "ny-strategi-for-naringsliv-och-tillvaxt-beslutad"
 
@@ -218,7 +135,9 @@ def prepare(site: str, instance: Path) -> dict[str, str]:
     desk = fill_the_desk(instance)
     digest = wait_for_letter(site, "dag@example.org", "och 2 till")
     urgent = wait_for_letter(site, "ana@example.org", "Vattnet")
-    login = ask_for_link(site, "dag@example.org")
+    post(f"{site}/mina-amnen/lank", [("email", "ana@example.org")])
+    login = wait_for_letter(site, "ana@example.org", "Din länk till Mina ämnen")
+    login_link = link_in(site, login, "logga-in").removeprefix(site)
     correction = wait_for_letter(site, "ana@example.org", "Rättelse")
     change = wait_for_letter(site, "dag.ny@example.org", "")
     changed = wait_for_letter(site, "dag@example.org", "till en annan adress")
@@ -237,15 +156,22 @@ def prepare(site: str, instance: Path) -> dict[str, str]:
         "strategy": f"/nyheter/{STRATEGY}",
         "confirm": second.removeprefix(site),
         "welcome": confirm.removeprefix(site),
+        "too-old": f"/bekrafta/{desk['too old']}",
         "leave": leave,
         "leave-all": f"{leave}/alla",
+        "cannot-undo": link_in(site, digest, "avsluta").removeprefix(site),
+        "subscribe-own": "/prenumerera?topics=kollektivtrafik&topics=kultur",
         "subscribe-wrong": "/prenumerera",
         "almost": "/prenumerera?topics=kultur",
         "login": "/mina-amnen",
-        "login-link": link_in(site, login, "logga-in").removeprefix(site),
-        "my-topics": "/mina-amnen",
+        "login-sent": "/mina-amnen",
+        "login-link": login_link,
+        "session-over": "/mina-amnen",
         "my-address": "/mina-amnen/adress",
         "my-letters": "/mina-amnen/brev",
+        "logged-out": "/mina-amnen",
+        "login-over": login_link,
+        "address-confirm": link_in(site, change, "ny-adress").removeprefix(site),
         "my-erasing": "/mina-amnen/radera",
         "letter-login": f"/dev/mailbox/{login['id']}.html",
         "letter-correction": f"/dev/mailbox/{correction['id']}.html",
@@ -257,6 +183,8 @@ def prepare(site: str, instance: Path) -> dict[str, str]:
         "privacy": "/integritet",
         "accessibility": "/tillganglighet",
         "missing": "/finns-inte",
+        "error-429": "/prenumerera?topics=kultur",
+        "unsaved": "/prenumerera?topics=kultur&topics=stod",
         "withdrawn": f"/nyheter/{desk['withdrawn']}",
         "mailbox": "/dev/mailbox",
         "letter": f"/dev/mailbox/{news['id']}",
@@ -283,19 +211,13 @@ def prepare(site: str, instance: Path) -> dict[str, str]:
     }
 
 
-def ask_for_link(site: str, address: str) -> dict[str, Any]:
-    """The letter with a subscriber's first link to their own topics."""
-    post(f"{site}/mina-amnen/lank", [("email", address)])
-    return wait_for_letter(site, address, "Din länk till Mina ämnen")
-
-
 def fill_the_desk(instance: Path) -> dict[str, Any]:
     """Mailings in every state, a digest and an urgent item; gives what to open, by name.
 
     It writes into the running installation's database; its engine does the rest, all but what waits for a yes.
     """
     app = create_app(load({"NEWSROOM_INSTANCE_PATH": str(instance)}))
-    now = clock.now()
+    now, keys = clock.now(), [app.config["SECRET_KEY"]]
     with app.app_context():
         session = db.session()
         schedule = next(one for one in rules_of(app).schedules if one.kind == "daily")
@@ -304,14 +226,17 @@ def fill_the_desk(instance: Path) -> dict[str, Any]:
         for address, frequency, at in (
             ("dag@example.org", "daily", early),
             ("direkt@example.org", "direct", early),
-            ("eva@example.org", "direct", yesterday),  # Who forgets to say yes.
+            ("eva@example.org", "direct", yesterday),  # Who forgets to say yes,
+            ("gun@example.org", "direct", now - dt.timedelta(days=8)),  # and who comes too late with it.
         ):
             chosen = topics.find_topics(session, ["kultur", "stod", "hallbarhet"])
             values = {"language": "sv", "source": "web", "consent_text": "", "letters_per_hour": 9}
             ask(session, read_address(address), chosen, frequency=frequency, now=at, **values)  # type: ignore[arg-type]
-        for signup in session.scalars(sa.select(Signup).where(Signup.source == "web", Signup.confirmed_at.is_(None))):
-            if signup.subscriber.address in ("dag@example.org", "direkt@example.org"):
-                confirm(session, signup, now=early)
+        asked = session.scalars(sa.select(Signup).where(Signup.source == "web", Signup.confirmed_at.is_(None)))
+        waiting = {signup.subscriber.address: signup for signup in asked}
+        for name in ("dag", "direkt"):
+            confirm(session, waiting[f"{name}@example.org"], now=early)
+        too_old = make_link_token(waiting["gun@example.org"], keys=keys)
         for headline, slugs in (
             ("Nu kan föreningar söka stöd för 2027", ["stod", "kultur"]),
             ("Ny konst längs Tvärbanan", ["offentlig-konst"]),
@@ -336,7 +261,6 @@ def fill_the_desk(instance: Path) -> dict[str, Any]:
         gone = write(session, "Öppettider som inte stämde", ["bibliotek"], at=period.start, now=now)
         gone.announce = False
         publishing.withdraw(gone, now=now)
-        keys = [app.config["SECRET_KEY"]]
         dag, direct = (find(session, f"{name}@example.org") for name in ("dag", "direkt"))
         new = read_address("dag.ny@example.org")
         changing.ask(session, dag, new, language="sv", keys=keys, now=now, letters_per_hour=9)
@@ -347,7 +271,7 @@ def fill_the_desk(instance: Path) -> dict[str, Any]:
         publishing.correct(water, "Vi skrev hela Vaxholm. Det gäller bara Resarö.", announce=True, now=clock.now())
         session.commit()
         found: dict[str, Any] = {"held": held[0], "digest": digest, "paused": mailing.id, "done": urgent}
-        found |= {"urgent draft": draft.id, "withdrawn": gone.slug}
+        found |= {"urgent draft": draft.id, "withdrawn": gone.slug, "too old": too_old}
         session.commit()
         db.engine.dispose()
     return found
@@ -381,101 +305,6 @@ def wait_for_mailings(session: Session, which: sa.ColumnElement[bool], count: in
     raise SystemExit(f"no {count} mailings where {which}")
 
 
-def log_in(page: Page, site: str, instance: Path) -> None:
-    """Open the desk with the installation's own login."""
-    email, password = (instance / "editor-login").read_text().split()
-    page.goto(f"{site}/desk/login")
-    page.locator("#email").fill(email)
-    page.locator("#password").fill(password)
-    page.locator("main button").click()
-
-
-def log_in_as_reader(browser: Browser, site: str) -> Any:
-    """A subscriber's cookies, who has pressed the button that a login link leads to."""
-    context = browser.new_context(locale="sv-SE")
-    page = context.new_page()
-    page.goto(link_in(site, ask_for_link(site, "ana@example.org"), "logga-in"))
-    page.locator("main button[type=submit]").click()
-    cookies = [one for one in context.cookies() if one["name"] == READER_COOKIE]
-    context.close()
-    return cookies
-
-
-def shoot(browser: Browser, site: str, instance: Path, pages: dict[str, str], folder: Path) -> None:
-    """Take every page of PAGES at every width in every scheme; what is somebody's own, as a subscriber."""
-    reader = log_in_as_reader(browser, site)
-    for width, scale in WIDTHS.items():
-        for scheme in SCHEMES:
-            context = browser.new_context(
-                viewport={"width": width, "height": 900},
-                color_scheme="light" if scheme == "light" else "dark",
-                locale="sv-SE",
-            )
-            page = context.new_page()
-            chrome = context.new_cdp_session(page)
-            log_in(page, site, instance)
-            for name in (name for chapter in PAGES.values() for name in chapter):
-                context.clear_cookies(name=READER_COOKIE)
-                if name.startswith("my-"):
-                    context.add_cookies(reader)
-                if name not in GOES_ON:
-                    page.goto(site + pages[name], wait_until="networkidle")
-                if name == "almost":
-                    page.locator("#email").fill(f"cilla.{width}.{scheme}@example.org")
-                if name in PRESSED:
-                    page.locator(PRESSED[name]).last.click()
-                height = min(int(page.evaluate("document.documentElement.scrollHeight")), TALLEST[width])
-                clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": scale}
-                how = {"format": "webp", "quality": QUALITY, "clip": clip, "captureBeyondViewport": True}
-                taken = chrome.send("Page.captureScreenshot", how)
-                (folder / f"{name}-{width}-{scheme}.webp").write_bytes(base64.b64decode(taken["data"]))
-            context.close()
-
-
-def join(browser: Browser, site: str, pages: dict[str, str], folder: Path) -> None:
-    """One picture for the README, of the pages that say most."""
-    images = []
-    for name, width, scheme in (("front", 1280, "light"), ("subscribe", 390, "light"), ("item", 390, "dark")):
-        page = browser.new_page(
-            viewport={"width": width, "height": 1000},
-            color_scheme="light" if scheme == "light" else "dark",
-            locale="sv-SE",
-        )
-        page.goto(site + pages[name], wait_until="networkidle")
-        images.append(page.screenshot())
-        page.close()
-    page = browser.new_page(viewport={"width": 1300, "height": 640})
-    shown = "".join(f'<img src="{as_data(image)}">' for image in images)
-    page.set_content(
-        "<style>body{margin:0;padding:20px;display:flex;gap:20px;background:#c9d3df}"
-        f"img{{height:600px;border-radius:8px}}</style>{shown}"
-    )
-    page.screenshot(path=folder / "newsroom.png")
-    page.close()
-
-
-def write_document(path: Path, folder: Path) -> None:
-    """The document that shows every picture, made from PAGES."""
-    lines = ["# How it looks", "", "Made by `make looks`. Each page at 390 and 1280 pixels, by day and by night.", ""]
-    for chapter, names in PAGES.items():
-        lines += [f"## {chapter}", ""]
-        for name, caption in names.items():
-            lines += [f"### {caption}", "", "<p>"]
-            for width in WIDTHS:
-                for scheme in SCHEMES:
-                    picture = f"{folder.name}/{name}-{width}-{scheme}.webp"
-                    says = f"{caption}, {width} pixels wide, {scheme}"
-                    shown = 160 if width < 600 else 440
-                    lines.append(f'<a href="{picture}"><img src="{picture}" alt="{says}" width="{shown}"></a>')
-            lines += ["</p>", ""]
-    path.write_text("\n".join(lines))
-
-
-def as_data(image: bytes) -> str:
-    """A picture as an address that holds it."""
-    return "data:image/png;base64," + base64.b64encode(image).decode()
-
-
 def main() -> None:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else PROJECT / "docs" / "looks"
     folder.mkdir(parents=True, exist_ok=True)
@@ -486,16 +315,15 @@ def main() -> None:
         args = ["--no-sandbox", "--font-render-hinting=none"]
         browser = playwright.chromium.launch(executable_path=find_browser(), args=args)
         pages = prepare(site, instance)
-        shoot(browser, site, instance, pages, folder)
-        join(browser, site, pages, folder)
+        pictures.shoot(browser, site, instance, pages, folder)
+        pictures.join(browser, site, pages, folder)
         browser.close()
-    write_document(folder.with_suffix(".md"), folder)
+    pictures.write_document(folder.with_suffix(".md"), folder)
     octets = sum(path.stat().st_size for path in folder.iterdir())
     print(f"Screenshots are in {folder}: {octets / 1e6:.1f} MB.")
     if octets > MOST_OCTETS:
-        sys.exit(
-            f"That is more than {MOST_OCTETS / 1e6:.0f} MB: lower QUALITY, a scale or TALLEST in {Path(__file__).name}."
-        )
+        most = f"{MOST_OCTETS / 1e6:.0f} MB"
+        sys.exit(f"That is more than {most}: lower QUALITY, a scale or TALLEST in tools/pictures.py.")
 
 
 if __name__ == "__main__":
