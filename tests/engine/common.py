@@ -2,13 +2,13 @@
 
 import contextlib
 import datetime as dt
+import functools
 import getpass
 import os
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -23,19 +23,20 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.orm import Session
 
-from config import PROJECT
 from newsroom import clock
 from newsroom.delivery import certificate, progress
 from newsroom.delivery.models import Certificate, Mailing
 from newsroom.extensions import reading
 from newsroom.subscribers.models import Subscriber, Subscription
 from tests.conftest import LONG_ENOUGH, free_port, listens, missing, wait_for
+from tests.engine.forking import Forker, Running
 from tests.factories import make_item, make_topics
 from tests.smtp_server import Taken
 
 SENDERS = 2
 
-Running = subprocess.Popen[bytes]
+
+forker = functools.cache(Forker)
 
 
 @dataclass
@@ -61,8 +62,7 @@ class Processes:
             **settings,
         }
         environ = os.environ | {f"NEWSROOM_{name}": str(value) for name, value in given.items()}
-        command = [sys.executable, "-m", "newsroom", *words]
-        self.started.append(subprocess.Popen(command, env=environ, cwd=PROJECT, start_new_session=True))
+        self.started.append(forker().start(words, environ=environ))
         return self.started[-1]
 
     def kill_all(self) -> None:
@@ -70,7 +70,7 @@ class Processes:
             kill(one)
 
 
-def kill(process: Running) -> None:
+def kill(process: Running | subprocess.Popen[bytes]) -> None:
     """End a process and all of its group at once."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
@@ -212,7 +212,7 @@ class OwnRabbitMQ:
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self._folder / "plugins"),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
         }
-        self._running: Running | None = None
+        self._running: subprocess.Popen[bytes] | None = None
 
     def start(self, *, seconds: float = LONG_ENOUGH) -> None:
         """Start it, and wait until it can be reached."""

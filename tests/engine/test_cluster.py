@@ -35,7 +35,6 @@ from tests.engine.common import (
     OwnPostgres,
     OwnRabbitMQ,
     Processes,
-    Running,
     check_ledger,
     check_letters,
     fill,
@@ -46,6 +45,7 @@ from tests.engine.common import (
     publish,
     stop,
 )
+from tests.engine.forking import Running
 from tests.factories import make_signup, tick_through
 from tests.smtp_server import RoughServer
 

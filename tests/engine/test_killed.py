@@ -17,7 +17,6 @@ from tests.conftest import wait_for
 from tests.engine.common import (
     SENDERS,
     Processes,
-    Running,
     check_ledger,
     check_letters,
     fill,
@@ -27,6 +26,7 @@ from tests.engine.common import (
     publish,
     stop,
 )
+from tests.engine.forking import Running
 from tests.factories import make_signup
 from tests.smtp_server import RoughServer, Taken
 
