@@ -28,6 +28,9 @@ PROJECT = Path(__file__).resolve().parents[2]
 expect.set_options(timeout=30_000)
 
 WIDTHS = (320, 390, 1280)
+ENLARGED: dict[str, Any] = {"width": 320, "height": 256, "scale": 4}
+"""A window of 1280 × 1024 at 400 %, in CSS pixels: WCAG 2.2, success criterion 1.4.10."""
+enlarged_and_wide = pytest.mark.parametrize("view", [ENLARGED, {"width": 1280}], ids=["400 %", "1280"])
 with_and_without_scripts = pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "plain"])
 
 
@@ -79,7 +82,7 @@ SEEN = """() => {
   const first = one.getClientRects()[0]; // A link may begin at the end of a line, and go on below.
   const x = first.left + Math.min(first.width / 2, 20), y = first.top + Math.min(first.height / 2, 20);
   const above = document.elementFromPoint(x, y);
-  const order = [...document.querySelectorAll("a, button, input, select, summary, [tabindex]")].indexOf(one);
+  const order = [...document.querySelectorAll("a, button, input, select, summary, textarea, [tabindex]")].indexOf(one);
   return {
     name: one.name || one.textContent.trim(), kind: one.type || one.tagName, order, shown,
     called: (one.labels?.[0] || one).textContent.trim(), within_main: one.closest("main") !== null,

@@ -15,6 +15,7 @@ from tests.journeys.conftest import (
     SEEN,
     Site,
     check_order,
+    enlarged_and_wide,
     fits,
     link_in,
     tab_to,
@@ -123,10 +124,10 @@ def test_a_subscriber_changes_topics_moves_and_is_forgotten(browser: Browser, si
         assert len(site.letters(new)) == 2
 
 
-@pytest.mark.parametrize("width", [320, 1280])
-def test_ones_own_topics_and_leaving_by_keyboard_alone(browser: Browser, site: Site, width: int) -> None:
-    address = f"eli.{width}@example.org"
-    with window(browser, width) as page:
+@enlarged_and_wide
+def test_ones_own_topics_and_leaving_by_keyboard_alone(browser: Browser, site: Site, view: dict[str, Any]) -> None:
+    address = f"eli.{view['width']}@example.org"
+    with window(browser, **view) as page:
         begin(page, site, address, "Kollektivtrafik", "Bibliotek", "Kultur")
 
         # Eli asks for a link with the keyboard, and comes in by it.

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.journeys.conftest import (
+    ENLARGED,
     SEEN,
     WIDTHS,
     Site,
@@ -67,8 +68,7 @@ def test_the_whole_subscription_by_keyboard_alone(browser: Browser, site: Site, 
 
 
 def test_the_whole_subscription_by_keyboard_alone_enlarged_fourfold(browser: Browser, site: Site) -> None:
-    """A window of 1280 × 1024 at 400 %: 320 × 256 CSS pixels, WCAG 2.2 success criterion 1.4.10."""
-    _subscribe_by_keyboard(browser, site, "lupp@example.org", width=320, height=256, scale=4)
+    _subscribe_by_keyboard(browser, site, "lupp@example.org", **ENLARGED)
 
 
 def _subscribe_by_keyboard(
