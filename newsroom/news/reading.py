@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Select
-from sqlalchemy.orm import InstrumentedAttribute, Session, aliased, defer
+from sqlalchemy.orm import Session, aliased, defer
 
 from newsroom.news.models import Item, ItemTopic, Topic
 
@@ -191,8 +191,8 @@ def last_change(session: Session, *, by: dt.datetime) -> dt.datetime | None:
     return max((moment for moment in found if moment is not None), default=None)
 
 
-def rates_per_week(session: Session, *, by: dt.datetime, topic_ids: Sequence[int] | None = None) -> dict[int, float]:
-    """How many items a week each topic's page has got lately, its children's too, by topic id; or only some topics'.
+def rates_per_week(session: Session, *, by: dt.datetime) -> dict[int, float]:
+    """How many items a week each topic's page has got lately, its children's too, by topic id.
 
     Counted over the last 13 weeks, or since the topic's first item where that came later, but at least over a week.
     A topic that never had an item isn't there; one that had none lately stands at 0.
@@ -208,8 +208,7 @@ def rates_per_week(session: Session, *, by: dt.datetime, topic_ids: Sequence[int
         .where(Topic.parent_id.is_not(None)),
     ).subquery()
     counting = sa.select(listed.c.topic_id, sa.func.count(), sa.func.min(listed.c.published_at))
-    counting = counting.where(_is_asked_for(listed.c.topic_id, topic_ids)).group_by(listed.c.topic_id)
-    lately = {row[0]: (row[1], row[2]) for row in session.execute(counting)}
+    lately = {row[0]: (row[1], row[2]) for row in session.execute(counting.group_by(listed.c.topic_id))}
     below = aliased(Topic)
     older = (
         sa.select(ItemTopic.item_id)
@@ -220,16 +219,10 @@ def rates_per_week(session: Session, *, by: dt.datetime, topic_ids: Sequence[int
         .exists()
     )
     rates: dict[int, float] = {}
-    for topic_id, is_old in session.execute(sa.select(Topic.id, older).where(_is_asked_for(Topic.id, topic_ids))):
+    for topic_id, is_old in session.execute(sa.select(Topic.id, older)):
         count, first = lately.get(topic_id, (0, None))
         if is_old:
             rates[topic_id] = count / RATE_WEEKS
         elif first is not None:
             rates[topic_id] = count / max(1.0, (by - first) / WEEK)
     return rates
-
-
-def _is_asked_for(
-    topic_id: ColumnElement[int] | InstrumentedAttribute[int], topic_ids: Sequence[int] | None
-) -> ColumnElement[bool]:
-    return sa.true() if topic_ids is None else topic_id.in_(topic_ids)

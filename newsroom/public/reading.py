@@ -113,12 +113,11 @@ def topic(slug: str) -> ResponseReturnValue:
     now = clock.now()
     tree = topics.all_topics(db.session())
     choice = listing.Choice(topic=found, number=listing.read_page_number())
-    children = topics.children_of(found, tree) if choice.number == 1 else []
-    rates = reading.rates_per_week(db.session(), by=now, topic_ids=[found.id, *(child.id for child in children)])
+    rates = reading.rates_per_week(db.session(), by=now) if choice.number == 1 else {}
     return render_template(
         "public/topic.html",
         topic=found,
-        children=children,
+        children=topics.children_of(found, tree),
         found=listing.find_listing(choice, tree, by=now, counted=False),
         number=choice.number,
         rate_of=lambda topic: say_rate(rates.get(topic.id)),

@@ -455,6 +455,18 @@ def test_a_topic_says_what_it_covers_how_often_it_publishes_and_both_ways_to_fol
     assert "Hur ofta: inget än" in words_of(silent)
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_topics_later_pages_are_news_alone(session: Session, client: FlaskClient) -> None:
+    make_topics(session)
+    for number in range(25):
+        make_item(session, "kultur", headline=f"Nyhet {number}")
+    session.commit()
+    first, second = (read_page(client.get(f"/amnen/kultur?sida={number}")) for number in (1, 2))
+    for part in ("//p[@class='rate']", "//section[@class='follow']", "//ul[@class='topic-cards']"):
+        assert (bool(first.xpath(part)), bool(second.xpath(part))) == (True, False), part
+    assert len(second.xpath("//main//article")) == 5
+
+
 def test_a_topic_under_another_leads_up_and_lists_only_its_own(reader: FlaskClient) -> None:
     page = read_page(reader.get("/amnen/offentlig-konst"))
 
