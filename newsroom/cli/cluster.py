@@ -4,12 +4,14 @@ import logging
 from importlib import import_module
 
 import click
-from flask import Flask, current_app
+from flask import Flask
 from flask.cli import with_appcontext
+
+from newsroom.extensions import this_app
 
 
 def _get_app() -> Flask:
-    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    app = this_app()
     if app.config["ENGINE"] != "cluster":
         raise click.ClickException(
             "The engine here is embedded, and `newsroom up` runs it; expected NEWSROOM_ENGINE=cluster."

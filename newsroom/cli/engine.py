@@ -11,7 +11,7 @@ from flask.cli import AppGroup
 from newsroom import clock
 from newsroom.delivery import installation
 from newsroom.engine.embedded import EmbeddedEngine
-from newsroom.extensions import db
+from newsroom.extensions import db, this_app
 
 group = AppGroup("engine", help="The delivery engine.")
 
@@ -27,7 +27,7 @@ def run() -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    engine = EmbeddedEngine(current_app._get_current_object())  # type: ignore[attr-defined]
+    engine = EmbeddedEngine(this_app())
     engine.start()
     click.echo("The engine runs. Ctrl-C ends it.")
     stop.wait()

@@ -25,7 +25,7 @@ from config import PREFIX, PROJECT
 from newsroom import clock, editors
 from newsroom.cli import demo
 from newsroom.engine.embedded import EmbeddedEngine
-from newsroom.extensions import db
+from newsroom.extensions import db, this_app
 from newsroom.mailbox.catching import CatchingServer, PortTaken
 
 DEMO_EDITOR = "redaktor@example.org"
@@ -36,7 +36,7 @@ SITE_THREADS = 16
 @with_appcontext
 def up() -> None:
     """Start everything. Ctrl-C stops all of it."""
-    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    app = this_app()
     logging.getLogger("newsroom").setLevel(logging.INFO)
     host, port = app.config["HOST"], app.config["PORT"]
     _check_port(host, port)

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from newsroom.delivery.deliveries import is_sendable
-from newsroom.delivery.ledger import LACKS_A_LETTER, LEAVES_EARLY, changed
+from newsroom.delivery.ledger import LACKS_A_LETTER, LEAVES_EARLY
 from newsroom.delivery.models import Batch, Delivery, Lane, Mailing, Pace
-from newsroom.extensions import UTCDateTime
+from newsroom.extensions import UTCDateTime, changed
 from newsroom.subscribers.models import Subscriber
 
 # What runs for each group of letters is built once and runs on the bare connection: building it anew and going through

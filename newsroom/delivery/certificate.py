@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from newsroom.delivery import progress
-from newsroom.delivery.ledger import changed
 from newsroom.delivery.models import Certificate, Mailing, MailingEvent, MailingItem
+from newsroom.extensions import changed
 
 FORMAT = "newsroom-certificate-1"
 SOFTWARE = f"newsroom {version('newsroom')}"

@@ -5,8 +5,8 @@ import datetime as dt
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from newsroom.delivery.ledger import changed
 from newsroom.delivery.models import OPEN_STATES, Batch, Delivery, Mailing, MailingEvent
+from newsroom.extensions import changed
 
 
 class NotPossible(Exception):

@@ -8,9 +8,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from newsroom.delivery.answers import Outcome, Result, retry_at
-from newsroom.delivery.ledger import changed
 from newsroom.delivery.models import SINGLE_KINDS, Batch, Delivery, Edition, EditionItem, Mailing, MailingTopic
-from newsroom.extensions import UTCDateTime
+from newsroom.extensions import UTCDateTime, changed
 from newsroom.news.models import Item
 from newsroom.subscribers.models import PersonalLetter, Signup, Subscriber, Subscription
 

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from newsroom.delivery.deliveries import ERASED
-from newsroom.delivery.ledger import changed
 from newsroom.delivery.models import Batch, Delivery, Edition, Mailing
+from newsroom.extensions import changed
 from newsroom.subscribers.models import PersonalLetter
 from newsroom.subscribers.signup import LINK_DAYS
 

@@ -19,8 +19,8 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from newsroom.delivery.ledger import changed
 from newsroom.delivery.models import Installation
+from newsroom.extensions import changed
 
 BEAT = dt.timedelta(seconds=5)
 

@@ -6,7 +6,6 @@ letter. Whatever decides between two workers is one conditional statement. Who f
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -22,14 +21,8 @@ from newsroom.delivery.models import (
     MailingItem,
     MailingTopic,
 )
+from newsroom.extensions import changed
 from newsroom.news.models import Item
-
-
-def changed(session: Session, statement: sa.Update | sa.Delete) -> int:
-    """Run a conditional statement; says how many rows it changed."""
-    result: Any = session.execute(statement, execution_options={"synchronize_session": False})
-    return int(result.rowcount)
-
 
 # From matched to composed
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from newsroom.delivery.ledger import changed, open_for_sending, read_reason
+from newsroom.delivery.ledger import open_for_sending, read_reason
 from newsroom.delivery.models import (
     DIGEST_KINDS,
     NEWS_KINDS,
@@ -25,6 +25,7 @@ from newsroom.delivery.models import (
     MailingTopic,
 )
 from newsroom.delivery.rules import Rules
+from newsroom.extensions import changed
 from newsroom.news.models import Correction, Item
 from newsroom.news.topics import reaching
 from newsroom.subscribers.models import FREQUENCIES, Subscriber, Subscription

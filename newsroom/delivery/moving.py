@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
 from newsroom.delivery import erasing, matching
-from newsroom.delivery.ledger import changed
 from newsroom.delivery.models import Delivery
+from newsroom.extensions import changed
 
 
 def move_letters(session: Session, subscriber_id: int, *, into: int, now: dt.datetime) -> None:

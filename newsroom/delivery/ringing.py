@@ -9,9 +9,10 @@ from collections.abc import Collection, Sequence
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from newsroom.delivery import batches, ledger
+from newsroom.delivery import batches
 from newsroom.delivery.models import Batch
 from newsroom.delivery.rules import Rules
+from newsroom.extensions import changed
 
 AGAIN_AFTER = dt.timedelta(seconds=60)
 MOST_OUTSTANDING = 200
@@ -50,4 +51,4 @@ def note_rung(session: Session, batch_ids: Collection[int], *, now: dt.datetime)
     # Who is just being claimed needs no note, and waiting for a row in another order than others do could lock both.
     unlocked = free.order_by(Batch.id).with_for_update(skip_locked=True)
     found = session.scalars(unlocked).all()
-    return ledger.changed(session, sa.update(Batch).where(Batch.id.in_(found)).values(rung_at=now))
+    return changed(session, sa.update(Batch).where(Batch.id.in_(found)).values(rung_at=now))

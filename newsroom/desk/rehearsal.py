@@ -16,7 +16,7 @@ from newsroom.delivery.transport import SMTPTransport
 from newsroom.desk import guarding
 from newsroom.desk.items import ITEM
 from newsroom.engine.rules import rules_of
-from newsroom.extensions import db
+from newsroom.extensions import db, this_app
 from newsroom.mailbox.store import MailboxStore
 from newsroom.news.models import Item
 from newsroom.subscribers.addresses import envelope_address
@@ -65,7 +65,7 @@ def rehearse(item_id: int) -> ResponseReturnValue:
     )
     db.session.rollback()  # No transaction stays open while we wait for a network.
     try:
-        hand_over(current_app._get_current_object(), letters, to=to)  # type: ignore[attr-defined]
+        hand_over(this_app(), letters, to=to)
     except (NotNow, Misconfigured) as error:
         flash(_("The rehearsal didn't come through: %(error)s", error=error), "danger")
     else:

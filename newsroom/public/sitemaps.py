@@ -7,6 +7,7 @@ run of numbers, so that a map changes only where its items do.
 import datetime as dt
 import math
 from collections.abc import Callable, Iterable, Iterator
+from operator import methodcaller
 from xml.sax.saxutils import escape
 
 import sqlalchemy as sa
@@ -93,7 +94,7 @@ def _write_pages(now: dt.datetime) -> Iterator[str]:
     yield from _write_pair(lambda links: links.all_topics())
     yield from _write_pair(lambda links: links.subscribe())
     for topic in tree:
-        yield from _write_pair(lambda links, slug=topic.slug: links.topic(slug))  # type: ignore[misc]
+        yield from _write_pair(methodcaller("topic", topic.slug))
 
 
 def _write_pair(address: Callable[[Links], str], changed: dt.datetime | None = None) -> Iterator[str]:

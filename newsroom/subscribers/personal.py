@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from itsdangerous import BadSignature, URLSafeSerializer
 from sqlalchemy.orm import Session
 
+from newsroom.extensions import changed
 from newsroom.subscribers.models import PersonalLetter, Signup, Subscriber
 
 LINK_LIFE = {"login": dt.timedelta(minutes=30), "change": dt.timedelta(hours=24)}
@@ -76,16 +77,14 @@ def is_good(letter: PersonalLetter, *, now: dt.datetime) -> bool:
 
 def use(session: Session, letter: PersonalLetter, *, now: dt.datetime) -> bool:
     """Take the link's one use; false where it was used before, or its time is over."""
-    result = session.execute(
-        sa.update(PersonalLetter)
-        .where(
-            PersonalLetter.id == letter.id,
-            PersonalLetter.used_at.is_(None),
-            sa.or_(PersonalLetter.good_until.is_(None), PersonalLetter.good_until > now),
-        )
-        .values(used_at=now)
+    good = sa.update(PersonalLetter).where(
+        PersonalLetter.id == letter.id,
+        PersonalLetter.used_at.is_(None),
+        sa.or_(PersonalLetter.good_until.is_(None), PersonalLetter.good_until > now),
     )
-    return bool(result.rowcount)  # type: ignore[attr-defined]
+    used = changed(session, good.values(used_at=now)) == 1
+    session.refresh(letter)
+    return used
 
 
 def take_back(session: Session, subscriber: Subscriber, kind: str, *, now: dt.datetime) -> None:

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from itsdangerous import BadSignature, URLSafeSerializer
 from sqlalchemy.orm import Session
 
+from newsroom.extensions import changed
 from newsroom.news.models import Topic
 from newsroom.subscribers.addresses import Address
 from newsroom.subscribers.blocking import is_blocked
@@ -142,12 +143,8 @@ def confirm(session: Session, signup: Signup, *, now: dt.datetime) -> bool:
     """
     if is_too_old(signup, now=now):
         raise TooOld
-    claimed = session.execute(
-        sa.update(Signup)
-        .where(Signup.id == signup.id, Signup.confirmed_at.is_(None))
-        .values(confirmed_at=now, remind_at=None)
-    )
-    if claimed.rowcount == 0:  # type: ignore[attr-defined]
+    waiting = sa.update(Signup).where(Signup.id == signup.id, Signup.confirmed_at.is_(None))
+    if changed(session, waiting.values(confirmed_at=now, remind_at=None)) == 0:
         return False  # Pressed twice; the first press did it.
     session.refresh(signup)
     subscriber = signup.subscriber
