@@ -17,6 +17,7 @@ from email.utils import format_datetime, formataddr
 
 import flask_mail
 
+from newsroom.delivery.digests import Period
 from newsroom.delivery.fitting import fits, write_most_that_fits, write_what_fits
 from newsroom.extensions import TOKEN_LENGTH
 from newsroom.links import Links
@@ -253,6 +254,7 @@ def compose_digest(
     told: Sequence[Told],
     *,
     kind: str,
+    period: Period,
     mailing_key: str,
     language: str,
     stationery: Stationery,
@@ -269,6 +271,7 @@ def compose_digest(
     values = {
         **_foot_values(list(topics.values()), mailing_key=mailing_key, language=language),
         "kind": kind,
+        "period": period,
         "now": now,
         "newest": told[0].item,
         "told": told,

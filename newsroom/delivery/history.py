@@ -17,6 +17,7 @@ class SentLetter:
 
     kind: str
     at: dt.datetime
+    period_start: dt.datetime | None
     period_end: dt.datetime | None
     state: str
     reason: str | None
@@ -42,6 +43,7 @@ def letters_of(session: Session, subscriber_id: int, *, skip: int = 0, most: int
         SentLetter(
             kind=mailing.kind,
             at=delivery.settled_at or mailing.created_at,
+            period_start=mailing.period_start,
             period_end=mailing.period_end,
             state=delivery.state,
             reason=delivery.reason,

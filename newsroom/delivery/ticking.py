@@ -11,6 +11,7 @@ from collections.abc import Callable
 from sqlalchemy.orm import Session
 
 from newsroom.delivery import certificate, composing, covering, erasing, ledger, matching
+from newsroom.delivery.digests import Period
 from newsroom.delivery.models import Edition, Mailing
 from newsroom.delivery.rules import Rules
 from newsroom.extensions import DATABASE_ERRORS, describe_failure, reading
@@ -131,8 +132,17 @@ def compose_edition(
             stationery=rules.stationery,
             now=now,
         )
-    kind = composing.compose_digest if mailing.item_id is None else composing.compose_news
-    return kind(
+    if mailing.period_start is not None and mailing.period_end is not None:
+        return composing.compose_digest(
+            told,
+            kind=mailing.kind,
+            period=Period(mailing.period_start, mailing.period_end),
+            mailing_key=mailing.key,
+            language=edition.language,
+            stationery=rules.stationery,
+            now=now,
+        )
+    return composing.compose_news(
         told,
         kind=mailing.kind,
         mailing_key=mailing.key,

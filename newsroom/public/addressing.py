@@ -10,6 +10,7 @@ from newsroom.delivery import erasing, moving
 from newsroom.extensions import DATABASE_ERRORS, db, describe_failure, limiter, reading
 from newsroom.public import login, reader
 from newsroom.public.frame import refuse_other_sites
+from newsroom.public.limiting import giving_back
 from newsroom.public.signup import SMALL_FORM, secret_keys
 from newsroom.subscribers import changing, personal, sessions
 from newsroom.subscribers.addresses import Address, BadAddress, read_address
@@ -19,14 +20,11 @@ bp = Blueprint("addressing", __name__, url_prefix="/mina-amnen")
 bp.after_request(reader.keep_private)
 
 
-def _show(
-    subscriber: Subscriber, code: int = 200, *, email: str = "", errors: dict[str, str] | None = None
-) -> ResponseReturnValue:
+def _show(subscriber: Subscriber, *, email: str = "", errors: dict[str, str] | None = None) -> str:
     pending = changing.pending(db.session(), subscriber, now=clock.now())
-    page = render_template(
+    return render_template(
         "public/address.html", subscriber=subscriber, pending=pending, email=email, errors=errors or {}
     )
-    return page, code
 
 
 @bp.get("/adress")
@@ -36,20 +34,32 @@ def show() -> ResponseReturnValue:
     return login.show_form() if subscriber is None else _show(subscriber)
 
 
-@bp.post("/adress")
-@limiter.limit(lambda: current_app.config["SIGNUP_LIMIT"])
-def ask() -> ResponseReturnValue:
-    """Ask the new address for its yes, and answer the same whatever address it is."""
+def _read_form() -> str:
     request.max_content_length = SMALL_FORM
     refuse_other_sites()
-    email = request.form.get("email", "")
+    return request.form.get("email", "")
+
+
+def _show_again(errors: dict[str, str]) -> str | None:
+    """The form as it was filled in; nothing where nobody is logged in."""
+    email = _read_form()
+    with reading():
+        subscriber = reader.find_reader()
+        return None if subscriber is None else _show(subscriber, email=email, errors=errors)
+
+
+@bp.post("/adress")
+@limiter.limit(lambda: current_app.config["SIGNUP_LIMIT"], on_breach=giving_back(_show_again))
+def ask() -> ResponseReturnValue:
+    """Ask the new address for its yes, and answer the same whatever address it is."""
+    email = _read_form()
     with reading():
         subscriber = reader.find_reader()
         if subscriber is None:
             return login.show_form(403)
         address, errors = _check(email, subscriber)
         if address is None:
-            return _show(subscriber, 422, email=email, errors=errors)
+            return _show(subscriber, email=email, errors=errors), 422
         db.session.rollback()
     try:
         changing.ask(
@@ -67,7 +77,7 @@ def ask() -> ResponseReturnValue:
         current_app.logger.error("a change of address could not be saved: %s", describe_failure(error))
         with reading():
             text = _("We can't save right now. What you filled in is still here; try again in a while.")
-            return _show(subscriber, 503, email=email, errors={"form": text})
+            return _show(subscriber, email=email, errors={"form": text}), 503
     return render_template("public/address_asked.html", old=subscriber.address, new=address.shown)
 
 
@@ -103,12 +113,18 @@ def _find(token: str) -> PersonalLetter:
         abort(404)
 
 
+def _show_over(letter: PersonalLetter) -> ResponseReturnValue:
+    """The link has done its work, or came too late. It says which, to whoever has it, but names no address."""
+    changed = letter.address is not None and read_address(letter.address).key == letter.subscriber.address_key
+    return render_template("public/address_over.html", changed=changed), 410
+
+
 @bp.get("/ny-adress/<token>")
 def show_confirmation(token: str) -> ResponseReturnValue:
     """Show one button; or that the link has done its work, or came too late."""
     letter = _find(token)
     if letter.address is None or not personal.is_good(letter, now=clock.now()):
-        return render_template("public/address_over.html"), 410
+        return _show_over(letter)
     other = changing.find_other(db.session(), letter)
     merges = other is not None and other.confirmed_at is not None
     return render_template("public/address_confirm.html", address=letter.address, merges=merges)
@@ -124,7 +140,7 @@ def confirm(token: str) -> ResponseReturnValue:
     became, subscriber = changing.confirm(db.session(), letter, now=now)
     if became is changing.Confirmed.TOO_LATE:
         db.session.rollback()
-        return render_template("public/address_over.html"), 410
+        return _show_over(_find(token))
     erasing.forget_replies(db.session(), before)
     merged = became is changing.Confirmed.MERGED
     if merged:

@@ -5,22 +5,21 @@ The pages need neither database nor session, since either may be what went wrong
 
 import datetime as dt
 import logging
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from flask import Flask, current_app, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
-from flask_babel import ngettext
 from flask_limiter import RateLimitExceeded
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import Gone, HTTPException
 
-from newsroom import clock
-from newsroom.extensions import DATABASE_ERRORS, db, describe_failure, limiter
+from newsroom.extensions import DATABASE_ERRORS, db, describe_failure
 from newsroom.news.models import Topic
 from newsroom.public.frame import SAFE_METHODS, format_day
+from newsroom.public.limiting import say_wait, wait_seconds
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +62,7 @@ def init_app(app: Flask) -> None:
 
 def _describe(code: int) -> Page:
     saved_nothing = _("Nothing has been saved.")
+    not_answering = _("Something here doesn't answer right now. Please try again in a while.")
     pages = {
         400: Page(
             _("We couldn't understand that"),
@@ -95,17 +95,10 @@ def _describe(code: int) -> Page:
             saved_nothing,
         ),
         429: Page(_("Too many attempts"), _("Many requests have come from your network in a short time.")),
-        503: Page(
-            _("We can't save right now"),
-            _("Our database doesn't answer as it should. Please try again in a while."),
-            saved_nothing,
-        ),
+        503: Page(_("We can't save right now"), not_answering, saved_nothing),
     }
     if code == 503 and request.method in SAFE_METHODS:
-        return Page(
-            _("We can't show this right now"),
-            _("Our database doesn't answer. Please try again in a while."),
-        )
+        return Page(_("We can't show this right now"), not_answering)
     crash = Page(
         _("Something went wrong here"),
         _("It is our fault, and it has been noted. Please try again in a while."),
@@ -113,21 +106,24 @@ def _describe(code: int) -> Page:
     return pages.get(code, crash if code >= 500 else pages[400])
 
 
+def _same_page(code: int) -> str:
+    """The page's own address, where asking for it once more may go well."""
+    if code < 500 or request.method not in SAFE_METHODS:
+        return ""
+    query = f"?{request.query_string.decode(errors='replace')}" if request.query_string else ""
+    return "/" + quote(request.script_root + request.path).lstrip("/") + query  # Two slashes would name another site.
+
+
 def _way_back() -> tuple[str, str]:
-    """Where the first button leads, and what it says."""
+    """Where the button leads that every page has, and what it says."""
     if request.path.startswith("/desk"):
         return url_for("desk.items"), _("To the desk")
     return url_for("public.front"), _("To the latest news")
 
 
 def _answer(code: int, page: Page) -> tuple[str, int]:
-    return render_template("public/error.html", code=code, page=page, way_back=_way_back()), code
-
-
-def _wait_seconds() -> int:
-    """How long until the limit lets the next request through, to the second that it says itself."""
-    held = limiter.current_limit
-    return max(1, math.floor(held.reset_at - clock.now().timestamp())) if held else 60
+    again, way_back = _same_page(code), _way_back()
+    return render_template("public/error.html", code=code, page=page, again=again, way_back=way_back), code
 
 
 def show_http_error(error: HTTPException) -> ResponseReturnValue:
@@ -144,17 +140,9 @@ def show_http_error(error: HTTPException) -> ResponseReturnValue:
         if error.at is not None:
             page.text = _("It was published here, and was taken back on %(day)s.", day=format_day(error.at))
     elif isinstance(error, RateLimitExceeded):
-        seconds = _wait_seconds()
+        seconds = wait_seconds()
         headers.append(("Retry-After", str(seconds)))
-        page.more = (
-            ngettext("Wait %(num)s second, then try again.", "Wait %(num)s seconds, then try again.", seconds)
-            if seconds < 100
-            else ngettext(
-                "Wait %(num)s minute, then try again.",
-                "Wait %(num)s minutes, then try again.",
-                math.ceil((seconds - 1) / 60),
-            )
-        )
+        page.more = say_wait(seconds)
     return *_answer(code, page), headers
 
 

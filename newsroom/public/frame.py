@@ -12,7 +12,8 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 from babel import Locale
 from babel.lists import format_list
 from flask import Flask, Response, abort, current_app, g, has_request_context, request, url_for
-from flask_babel import format_date, format_datetime, get_locale
+from flask_babel import format_date, format_datetime, get_locale, to_user_timezone
+from flask_babel import gettext as _
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -82,6 +83,7 @@ def init_app(app: Flask) -> None:
         static=make_static_address(Path(app.static_folder or ""), made={styles.NAME: look.sheet}),
         other_language=_other_language,
         format_day=format_day,
+        format_days=format_days,
         format_moment=format_moment,
         format_morning=format_morning,
         join_names=join_names,
@@ -185,6 +187,20 @@ def _can_be_opened() -> bool:
 def format_day(moment: dt.datetime) -> str:
     """A date for people, such as 12 november 2026, in the site's time zone."""
     return str(format_date(moment, format="d MMMM y"))
+
+
+def format_days(start: dt.datetime, end: dt.datetime) -> str:
+    """The days of a period, such as 16–22 november 2026, in the site's time zone.
+
+    It ends on the morning after the last of them: a weekly letter's at seven on Monday.
+    """
+    first, last = to_user_timezone(start).date(), to_user_timezone(end).date() - dt.timedelta(days=1)
+    if first >= last:
+        return str(format_date(last, format="d MMMM y"))
+    if (first.year, first.month) == (last.year, last.month):
+        return f"{first.day}–{format_date(last, format='d MMMM y')}"
+    begins = format_date(first, format="d MMMM" if first.year == last.year else "d MMMM y")
+    return str(_("%(first)s – %(last)s", first=begins, last=format_date(last, format="d MMMM y")))
 
 
 def format_moment(moment: dt.datetime) -> str:

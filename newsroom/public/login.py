@@ -1,5 +1,7 @@
 """Logging in to one's own topics, without a password: an address, a letter, a link, a button."""
 
+from collections.abc import Sequence
+
 from flask import Blueprint, abort, current_app, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import format_timedelta, get_locale
@@ -9,6 +11,7 @@ from newsroom import clock
 from newsroom.extensions import DATABASE_ERRORS, db, describe_failure, limiter, reading
 from newsroom.public import reader
 from newsroom.public.frame import refuse_other_sites
+from newsroom.public.limiting import giving_back
 from newsroom.public.signup import SMALL_FORM, secret_keys
 from newsroom.subscribers import personal, sessions
 from newsroom.subscribers.addresses import BadAddress, read_address
@@ -18,27 +21,43 @@ bp = Blueprint("login", __name__, url_prefix="/mina-amnen")
 bp.after_request(reader.keep_private)
 
 
-def show_form(
-    code: int = 200, *, email: str = "", errors: dict[str, str] | None = None, kept: list[tuple[str, str]] | None = None
-) -> ResponseReturnValue:
+def show_form(code: int = 200, *, kept: Sequence[tuple[str, str]] = ()) -> ResponseReturnValue:
     """The form that asks for a link. `kept` is what somebody wanted to save when their session had ended."""
-    return render_template("public/login.html", email=email, errors=errors or {}, kept=kept), code
+    return _show_form("", kept), code
+
+
+def _show_form(
+    email: str, kept: Sequence[tuple[str, str]], *, errors: dict[str, str] | None = None, sent_to: str = ""
+) -> str:
+    return render_template("public/login.html", email=email, errors=errors or {}, kept=kept, sent_to=sent_to)
+
+
+def _read_form() -> tuple[str, Sequence[tuple[str, str]]]:
+    """The address that somebody typed, and what they wanted to save when their session had ended."""
+    request.max_content_length = SMALL_FORM
+    refuse_other_sites()
+    return request.form.get("email", ""), read_kept()
+
+
+def read_kept() -> Sequence[tuple[str, str]]:
+    """Everything in a form but the address, for the page to keep."""
+    return [pair for pair in request.form.items(multi=True) if pair[0] != "email"]
+
+
+_give_back = giving_back(lambda errors: _show_form(*_read_form(), errors=errors))
 
 
 @bp.post("/lank")
-@limiter.limit(lambda: current_app.config["SIGNUP_LIMIT"])
+@limiter.limit(lambda: current_app.config["SIGNUP_LIMIT"], on_breach=_give_back)
 def ask() -> ResponseReturnValue:
     """Send a link, and answer the same whatever the address was."""
-    request.max_content_length = SMALL_FORM
-    refuse_other_sites()
-    email = request.form.get("email", "")
+    email, kept = _read_form()
     try:
         address = read_address(email)
     except BadAddress:
         wrong = _("This isn't a complete e-mail address. It should look like name@example.org.")
-        return show_form(
-            422, email=email, errors={"email": wrong if email.strip() else _("Write your e-mail address.")}
-        )
+        errors = {"email": wrong if email.strip() else _("Write your e-mail address.")}
+        return _show_form(email, kept, errors=errors), 422
     try:
         sessions.ask_to_log_in(
             db.session(),
@@ -53,7 +72,9 @@ def ask() -> ResponseReturnValue:
         current_app.logger.error("a login link could not be asked for: %s", describe_failure(error))
         with reading():
             text = _("We can't send a link right now. Try again in a while.")
-            return show_form(503, email=email, errors={"form": text})
+            return _show_form(email, kept, errors={"form": text}), 503
+    if kept:  # It goes on standing there, for when its owner comes back from the letter.
+        return _show_form(address.shown, kept, sent_to=address.shown)
     return render_template("public/login_sent.html", address=address.shown)
 
 

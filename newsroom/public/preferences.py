@@ -102,11 +102,10 @@ def save() -> ResponseReturnValue:
     request.max_content_length = SMALL_FORM
     refuse_other_sites()
     form = _read_form()
-    kept = [pair for pair in request.form.items(multi=True) if pair[0] != "email"]
     with reading():
         subscriber = reader.find_reader()
         if subscriber is None:
-            return login.show_form(403, kept=kept)
+            return login.show_form(403, kept=login.read_kept())
         now = clock.now()
         if form.came_for == "count":
             form.asks_own = form.frequency == OWN

@@ -19,6 +19,7 @@ from newsroom.news.models import Topic
 from newsroom.public import reader
 from newsroom.public.choosing import OWN, OWN_FIELD, Choice, check_choice, expect, read_choice, show_choice
 from newsroom.public.frame import came_from_another_site, refuse_other_sites
+from newsroom.public.limiting import giving_back
 from newsroom.public.wording import say_letters, say_nothing_chosen
 from newsroom.subscribers import leaving, personal, sessions, signup
 from newsroom.subscribers.addresses import Address, BadAddress, read_address
@@ -71,24 +72,42 @@ def tell_estimate() -> ResponseReturnValue:
     return {"says": say_letters(expected.chosen), "each": each}
 
 
+def _read_form() -> SignupForm:
+    request.max_content_length = SMALL_FORM
+    refuse_other_sites()
+    return SignupForm(**read_choice(request.form), email=request.form.get("email", ""))
+
+
+def _show_again(form: SignupForm, errors: dict[str, str]) -> str:
+    """The form that could not be taken; in simple fields where not even the topics can be read."""
+    form.asks_own, form.errors = False, errors
+    try:
+        with reading():
+            return _show(form)
+    except DATABASE_ERRORS:
+        db.session.rollback()
+        return render_template("public/unsaved.html", form=form)
+
+
+_give_back = giving_back(lambda errors: _show_again(_read_form(), errors))
+
+
 @bp.post("/prenumerera")
-@limiter.limit(lambda: current_app.config["SIGNUP_LIMIT"])
+@limiter.limit(lambda: current_app.config["SIGNUP_LIMIT"], on_breach=_give_back)
 def ask() -> ResponseReturnValue:
     """Take a sign-up and answer the same, whatever the address was."""
     return _take(resent=False)
 
 
 @bp.post("/prenumerera/igen")
-@limiter.limit(lambda: current_app.config["SIGNUP_LIMIT"])
+@limiter.limit(lambda: current_app.config["SIGNUP_LIMIT"], on_breach=_give_back)
 def ask_again() -> ResponseReturnValue:
     """Send the letter once more, for who waits for it in vain; a minute after the first at the earliest."""
     return _take(resent=True)
 
 
 def _take(*, resent: bool) -> ResponseReturnValue:
-    request.max_content_length = SMALL_FORM
-    refuse_other_sites()
-    form = SignupForm(**read_choice(request.form), email=request.form.get("email", ""))
+    form = _read_form()
     try:
         if form.came_for in ("count", "change"):
             with reading():
@@ -124,18 +143,11 @@ def _take(*, resent: bool) -> ResponseReturnValue:
 
 
 def _keep(form: SignupForm, error: DBAPIError | TimeoutError) -> ResponseReturnValue:
-    """Give the form back where nothing can be saved; in simple fields where not even the topics can be read."""
+    """Give the form back where nothing can be saved."""
     db.session.rollback()
     current_app.logger.error("a sign-up could not be saved: %s", describe_failure(error))
-    form.asks_own = False
-    form.errors = {"form": _("We can't save right now. What you filled in is still here; try again in a while.")}
-    try:
-        with reading():
-            page = _show(form)
-    except DATABASE_ERRORS:
-        db.session.rollback()
-        page = render_template("public/unsaved.html", form=form)
-    return page, 503, {"Retry-After": "60"}
+    text = _("We can't save right now. What you filled in is still here; try again in a while.")
+    return _show_again(form, {"form": text}), 503, {"Retry-After": "60"}
 
 
 def _when_shown(now: dt.datetime) -> dt.datetime:

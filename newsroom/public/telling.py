@@ -3,15 +3,15 @@
 from flask_babel import gettext as _
 
 from newsroom.delivery.history import SentLetter
-from newsroom.public.frame import format_day
+from newsroom.public.frame import format_day, format_days
 
 
 def name_of_letter(letter: SentLetter) -> str:
     """What a letter is called, where it is no item's own."""
-    day = format_day(letter.period_end or letter.at)
+    start, end = letter.period_start or letter.at, letter.period_end or letter.at
     names: dict[str, str] = {
-        "daily": _("The day's news, %(day)s", day=day),
-        "weekly": _("The week's news, %(day)s", day=day),
+        "daily": _("The day's news, %(day)s", day=format_day(end)),
+        "weekly": _("The week's news, %(days)s", days=format_days(start, end)),
         "confirmation": _("Confirm your subscription"),
         "reminder": _("A reminder to confirm your subscription"),
         "login": _("A link to your topics"),

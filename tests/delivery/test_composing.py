@@ -33,6 +33,7 @@ from newsroom.delivery.composing import (
     make_message_id,
     write_header,
 )
+from newsroom.delivery.digests import Period
 from newsroom.delivery.fitting import LARGEST_LETTER, write_most_that_fits
 from newsroom.delivery.pipelining import stuff_dots, unstuff_dots
 from newsroom.engine.rules import rules_of
@@ -43,7 +44,7 @@ from newsroom.news.slugs import make_slug
 from newsroom.news.writing import ItemText, find_problems, normalise
 from newsroom.subscribers.models import Signup
 from tests.conftest import settings as app_settings
-from tests.factories import NOON
+from tests.factories import DAY, NOON
 
 KEY = "mailing-key-4567890123"
 TOKEN = "ana_s-token-7890123456"
@@ -602,7 +603,10 @@ def tell(count: int, *, headline: str = LONG_HEADLINE, urgent: Sequence[int] = (
 
 
 def compose_day(stationery: Stationery, told: Sequence[Told], *, language: str = "sv") -> Composed:
-    return compose_digest(told, kind="daily", mailing_key=KEY, language=language, stationery=stationery, now=NOON)
+    period = Period(NOON - DAY, NOON)
+    return compose_digest(
+        told, kind="daily", period=period, mailing_key=KEY, language=language, stationery=stationery, now=NOON
+    )
 
 
 def numbers_in(letter: bytes) -> list[int]:

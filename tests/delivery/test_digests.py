@@ -106,8 +106,8 @@ def subscribe(session: Session, name: str, *slugs: str, frequency: str = "daily"
     make_subscriber(session, f"{name}@example.org", *slugs, frequency=frequency, language=language, now=EARLIER)
 
 
-def text_of(letter: KeptLetter) -> str:
-    part = email.message_from_bytes(letter.letter, policy=email.policy.default).get_body(("plain",))
+def text_of(letter: KeptLetter, kind: str = "plain") -> str:
+    part = email.message_from_bytes(letter.letter, policy=email.policy.default).get_body((kind,))
     assert part is not None
     return str(part.get_content()).replace("\r\n", "\n")
 
@@ -145,6 +145,26 @@ def test_a_digest_tells_each_item_once_under_its_first_topic_names_the_others_an
     assert message["Subject"] == "Yngst och 2 till"
     assert message["List-Id"].endswith("<daily.localhost>")
     assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+
+
+def test_a_weekly_letter_says_which_days_it_tells_of_also_where_it_leaves_late(
+    app: Flask, session: Session, post: MemoryTransport
+) -> None:
+    for name, language in (("ana", "sv"), ("bo", "en")):
+        subscribe(session, name, "stod", frequency="weekly", language=language)
+    subscribe(session, "cia", "stod", frequency="daily")
+    make_item(session, "stod", published_at=at(FRIDAY))
+
+    deliver_everything(app, session, post, now=at(NEXT_MONDAY, 11))
+
+    letters = {one.to.partition("@")[0]: one for one in post.accepted}
+    for name, words in (
+        ("ana", "9–15 november 2026 · 1 nyhet"),
+        ("bo", "9–15 November 2026 · 1 item"),
+        ("cia", "16 november 2026 · 1 nyhet"),
+    ):
+        assert f"\n\n{words}\n\n" in text_of(letters[name])
+        assert f'">{words}</p>' in text_of(letters[name], "html")
 
 
 def test_nothing_to_tell_no_letter(app: Flask, session: Session, post: MemoryTransport) -> None:

@@ -1,6 +1,7 @@
 """Another address: the old one is told at once, the new one says yes, and what was followed goes on there."""
 
 import json
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -8,14 +9,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
-from newsroom import clock
+from newsroom import clock, create_app
 from newsroom.delivery.models import Delivery
 from newsroom.delivery.transport import MemoryTransport
-from newsroom.extensions import make_token
+from newsroom.extensions import db, make_token
 from newsroom.subscribers import blocking, erasing
 from newsroom.subscribers.addresses import read_address
 from newsroom.subscribers.models import ConsentEvent, PersonalLetter, ReaderSession, Subscriber, Subscription
-from tests.conftest import SECRET
+from tests.conftest import SECRET, settings
 from tests.factories import HOUR, MINUTE, deliver_everything, make_item
 from tests.pages import check_error, filled_in, find_form, read_page, title_of, words_of
 from tests.public.test_my_topics import enter
@@ -88,8 +89,11 @@ def test_the_old_address_is_told_and_the_new_one_says_yes(app: Flask, session: S
     session.rollback()
     assert ANA not in client.get("/mina-amnen").get_data(as_text=True)  # Logged out.
     assert NY in stranger.get("/mina-amnen").get_data(as_text=True)
-    for answer in (stranger.get(link), stranger.post(link)):
-        assert (answer.status_code, title_of(read_page(answer))) == (410, "Länken fungerar inte längre")
+    for prefix, title in (("", "Adressen är redan bytt"), ("/en", "Your address has already been changed")):
+        for answer in (stranger.get(prefix + link), stranger.post(prefix + link)):
+            assert (answer.status_code, title_of(read_page(answer))) == (410, title)
+            assert ANA not in answer.get_data(as_text=True)
+            assert NY not in answer.get_data(as_text=True)  # A letter can be forwarded.
 
 
 def test_a_change_can_be_taken_back_from_my_topics(app: Flask, session: Session, client: FlaskClient) -> None:
@@ -103,7 +107,8 @@ def test_a_change_can_be_taken_back_from_my_topics(app: Flask, session: Session,
     assert client.post(form.get("action")).status_code == 303
 
     assert NY not in client.get("/mina-amnen").get_data(as_text=True)
-    assert client.get(link).status_code == client.post(link).status_code == 410
+    for answer in (client.get(link), client.post(link)):
+        assert (answer.status_code, title_of(read_page(answer))) == (410, "Länken fungerar inte längre")
     assert follows(session, ANA) == {"stod": "direct"}
 
 
@@ -149,6 +154,7 @@ def test_an_address_that_subscribes_already_is_put_together_with_the_old_one(
     done = read_page(client.post(link))
 
     assert "Det du följde på båda adresserna har lagts ihop." in words_of(done)
+    assert title_of(read_page(client.get(link))) == "Adressen är redan bytt"
     assert follows(session, NY) == {"stod": "direct", "kultur": "daily", "bibliotek": "weekly"}
     assert follows(session, ANA) == {}
     one = session.get_one(Subscriber, new)
@@ -268,6 +274,30 @@ def test_what_is_no_new_address_is_said_at_the_field_and_stays(session: Session,
     assert client.post("/mina-amnen/adress", data={"email": NY}).status_code == 403
     assert client.post("/mina-amnen/adress/avbryt").status_code == 403
     assert count_new(before, read_tables(session)) == {}
+
+
+@on_sqlite
+def test_a_new_address_that_is_held_back_stays_for_who_is_logged_in(session: Session, tmp_path: Path) -> None:
+    app = create_app(settings(tmp_path, SIGNUP_LIMIT="1 per minute") | {"RATELIMIT_ENABLED": True})
+    client, stranger = app.test_client(), app.test_client()
+    enter(session, client, subscribe(session, "stod"))
+    client.post("/mina-amnen/adress", data={"email": "ny@"})
+    before = read_tables(session)
+
+    answer = client.post("/mina-amnen/adress", data={"email": "ny@"})
+
+    page = read_page(answer)
+    assert (answer.status_code, title_of(page)) == (429, "Byt adress")
+    assert words_of(page.xpath("//title")[0]).startswith("Det gick inte:")
+    assert "Vänta" in words_of(page.xpath("//*[@autofocus]")[0])
+    assert find_form(page, "email").fields["email"] == "ny@"
+    nobody = stranger.post("/mina-amnen/adress", data={"email": "ny@"})
+    assert (nobody.status_code, title_of(read_page(nobody))) == (429, "För många försök")
+    refused = client.post("/mina-amnen/adress", data={"email": "ny@"}, headers={"Sec-Fetch-Site": "cross-site"})
+    assert refused.status_code == 403
+    assert read_tables(session) == before
+    with app.app_context():
+        db.engine.dispose()
 
 
 def test_a_login_link_that_went_to_the_old_address_lets_nobody_in(

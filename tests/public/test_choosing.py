@@ -336,11 +336,26 @@ def test_a_database_that_is_wholly_away_keeps_the_form(tmp_path: Path, prefix: s
         page = read_page(answer)
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
         assert title_of(page) == ("Subscribe to news" if prefix else "Prenumerera på nyheter")
+        assert words_of(page.xpath("//title")[0]).startswith("It didn't work:" if prefix else "Det gick inte:")
         (focused,) = page.xpath("//*[@autofocus]")
+        assert focused.xpath(".//h2 | .//li") == []
         assert ("We can't save right now" if prefix else "Det går inte att spara just nu") in words_of(focused)
         form = find_form(page, "email")
         assert filled_in(form) == {name: value if isinstance(value, list) else [value] for name, value in typed.items()}
         assert [words_of(one) for one in form.xpath(".//button")] == ["Try again" if prefix else "Försök igen"]
+
+
+def test_a_form_held_back_while_the_database_is_away_is_kept_too(tmp_path: Path) -> None:
+    lost = {"SQLALCHEMY_DATABASE_URI": f"sqlite:///{tmp_path / 'no' / 'such.sqlite3'}", "SIGNUP_LIMIT": "1 per minute"}
+    client = create_app(settings(tmp_path, **lost) | {"RATELIMIT_ENABLED": True}).test_client()
+    client.post("/prenumerera", data=FORM)
+
+    answer = client.post("/prenumerera", data=FORM)
+
+    page = read_page(answer)
+    assert answer.status_code == 429
+    assert "Det har kommit många försök" in words_of(page.xpath("//*[@autofocus]")[0])
+    assert filled_in(find_form(page, "email")) == FORM | {"email": [FORM["email"]], "frequency": ["direct"]}
 
 
 @on_sqlite

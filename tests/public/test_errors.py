@@ -85,6 +85,31 @@ def test_a_crash_is_told_even_where_no_page_can_be_made(nothing: Flask) -> None:
 
 
 @pytest.mark.parametrize("prefix", ["", "/en"])
+def test_what_may_go_well_in_a_while_can_be_tried_again(nothing: Flask, prefix: str) -> None:
+    client, words = nothing.test_client(), "Try again" if prefix else "Försök igen"
+    for address in ("/nyheter?q=br%C3%B6d&sida=2", "/amnen/%C3%A5%3F%22", "/fel/500?a=%22%3C&b="):
+        buttons = read_page(client.get(prefix + address)).xpath("//main//a[contains(@class, 'ds-button')]")
+        assert [(words_of(one), one.get("href")) for one in buttons] == [
+            (words, prefix + address),
+            ("To the latest news" if prefix else "Till de senaste nyheterna", f"{prefix}/"),
+        ]
+        assert [one.get("data-variant") for one in buttons] == [None, "secondary"]
+    (only,) = read_page(client.get(f"{prefix}/")).xpath("//main//a")  # One page has one button.
+    assert (words_of(only), only.get("href")) == (words, f"{prefix}/")
+    for answer in (client.get(f"{prefix}/fel/404"), client.post(f"{prefix}/avsluta/x/y")):
+        assert words not in [words_of(one) for one in read_page(answer).xpath("//main//a")]
+
+
+@pytest.mark.parametrize("prefix", ["", "/en"])
+def test_a_lost_database_is_said_in_plain_words(nothing: Flask, prefix: str) -> None:
+    client = nothing.test_client()
+    for answer in (client.get(f"{prefix}/"), client.post(f"{prefix}/avsluta/x/y")):
+        said = words_of(read_page(answer).xpath("//main")[0])
+        assert ("Something here doesn't answer" if prefix else "Något hos oss svarar inte just nu.") in said
+        assert "databas" not in said.lower()
+
+
+@pytest.mark.parametrize("prefix", ["", "/en"])
 def test_a_missing_page_offers_a_search_among_the_news(nothing: Flask, prefix: str) -> None:
     form = find_form(read_page(nothing.test_client().get(f"{prefix}/finns-inte")), "q")
     assert (form.get("action"), form.method) == (f"{prefix}/nyheter", "GET")
@@ -108,15 +133,16 @@ def test_a_withdrawn_item_says_when_and_leads_to_its_topics(session: Session, cl
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(("limit", "words"), [("1 per 30 second", "sekund"), ("1 per 2 hour", "120 minuter")])
+@pytest.mark.parametrize("path", ["/prenumerera", "/mina-amnen/logga-in/x"])  # A form, and an error's page.
 def test_whoever_comes_too_often_is_told_how_long_to_wait(
-    database: str, tmp_path: Path, limit: str, words: str
+    database: str, tmp_path: Path, limit: str, words: str, path: str
 ) -> None:
     app = create_app(
         settings(tmp_path, SQLALCHEMY_DATABASE_URI=database, SIGNUP_LIMIT=limit) | {"RATELIMIT_ENABLED": True}
     )
     client = app.test_client()
-    client.post("/prenumerera")
-    answer = client.post("/prenumerera")
+    client.post(path)
+    answer = client.post(path)
     with app.app_context():
         db.engine.dispose()
     assert answer.status_code == 429

@@ -168,7 +168,10 @@ def test_a_database_that_cannot_be_written_says_so_and_keeps_the_address(session
     answer = ask_for_link(app.test_client())
     page = read_page(answer)
     assert answer.status_code == 503
-    assert "Vi kan inte skicka någon länk just nu." in words_of(page)
+    assert words_of(page.xpath("//title")[0]).startswith("Det gick inte: Mina ämnen")
+    (box,) = page.xpath("//*[@autofocus]")
+    assert words_of(box) == "Vi kan inte skicka någon länk just nu. Försök igen om en stund."
+    assert box.xpath(".//h2 | .//li") == []
     assert find_form(page, "email").fields["email"] == ANA
     with app.app_context():
         db.engine.dispose()
@@ -359,7 +362,57 @@ def test_a_form_filled_in_when_the_session_has_ended_loses_nothing(
     assert (answer.status_code, title_of(page)) == (403, "Du har loggats ut")
     assert read_tables(session) == before
     log_in(app, session, client)  # In another tab.
-    kept = find_form(page, "topics")
+    (kept,) = page.xpath("//main//form[@action='/mina-amnen']")
     saved = read_page(client.post(kept.get("action"), data=filled_in(kept)))
     assert "Du följer nu Kultur, varje vecka." in words_of(saved)
     assert "Brev om Stöd kommer nu varje vecka." in words_of(saved)
+
+
+@on_sqlite
+def test_a_page_that_kept_what_was_chosen_is_used_from_the_top_down(
+    app: Flask, session: Session, client: FlaskClient
+) -> None:
+    subscribe(session, "stod")
+    sent = {"topics": ["stod", "kultur"], "frequency": "weekly", "language": "sv", "shown": "stod:direct"}
+    kept = {name: value if isinstance(value, list) else [value] for name, value in sent.items()}
+    page = read_page(client.post("/mina-amnen", data=sent))
+    for typed, code in (("ana", 422), (ANA, 200)):
+        first, between, last = page.xpath("//main//ol/li")
+        (ask,), (save,) = first.xpath(".//form"), last.xpath(".//form")
+        assert (ask.get("action"), save.get("action")) == ("/mina-amnen/lank", "/mina-amnen")
+        assert between.xpath(".//form") == []
+        answer = client.post(ask.get("action"), data=filled_in(ask, email=typed))
+        page = read_page(answer)
+        assert (answer.status_code, title_of(page)) == (code, "Du har loggats ut")
+        if code == 422:
+            check_error(
+                page, "email", "Det här är inte en fullständig e-postadress. Den ska se ut som namn@example.org."
+            )
+
+    (said,) = page.xpath("//*[@autofocus]")
+    assert words_of(said).startswith(f"Om det går brev till {ANA} har vi skickat en länk dit.")
+    ((_to, letter),) = receive(app, session)
+    client.post(link_in(letter, "logga-in"))
+    (save,) = page.xpath("//main//ol/li[3]//form")
+    assert filled_in(save) == kept
+    assert "Du följer nu Kultur, varje vecka." in words_of(read_page(client.post("/mina-amnen", data=filled_in(save))))
+
+
+@on_sqlite
+def test_an_address_that_is_held_back_stays_and_so_does_what_was_chosen(session: Session, tmp_path: Path) -> None:
+    app = create_app(settings(tmp_path, SIGNUP_LIMIT="1 per minute") | {"RATELIMIT_ENABLED": True})
+    client, sent = app.test_client(), {"email": "ana@", "topics": ["stod", "kultur"]}
+    client.post("/mina-amnen/lank", data=sent)
+    for prefix, title in (("", "Det gick inte:"), ("/en", "It didn't work:")):
+        answer = client.post(f"{prefix}/mina-amnen/lank", data=sent)
+        page = read_page(answer)
+        assert (answer.status_code, answer.headers["Cache-Control"]) == (429, "no-store")
+        assert 0 < int(answer.headers["Retry-After"]) <= 61
+        assert words_of(page.xpath("//title")[0]).startswith(title)
+        assert filled_in(find_form(page, "email")) == {"email": ["ana@"], "topics": ["stod", "kultur"]}
+    plain = read_page(client.post("/mina-amnen/lank", data={"email": "ana@"}))
+    assert title_of(plain) == "Mina ämnen"
+    refused = client.post("/mina-amnen/lank", data=sent, headers={"Sec-Fetch-Site": "cross-site"})
+    assert refused.status_code == 403
+    with app.app_context():
+        db.engine.dispose()

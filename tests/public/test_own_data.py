@@ -14,8 +14,9 @@ from newsroom.delivery.answers import Outcome, Result
 from newsroom.delivery.models import Delivery
 from newsroom.delivery.transport import MemoryTransport
 from newsroom.extensions import Base
+from newsroom.news import publishing
 from newsroom.news.models import Item
-from tests.factories import DAY, HOUR, NOON, deliver_everything, make_item, make_subscriber, make_topics
+from tests.factories import DAY, HOUR, MINUTE, NOON, deliver_everything, make_item, make_subscriber, make_topics
 from tests.pages import read_page, title_of, words_of
 from tests.public.test_my_topics import enter, save
 from tests.reader import ANA, receive, subscribe
@@ -54,6 +55,42 @@ def test_letters_are_listed_with_what_became_of_each(app: Flask, session: Sessio
         "Skickat Den första",
     ]
     assert [words_of(one) for one in page.xpath("//main//ol//a")] == ["Den sena", "Den avvisade"]  # One is withdrawn.
+
+
+@on_sqlite
+def test_a_correction_and_an_important_message_are_labelled_in_the_list(
+    app: Flask, session: Session, client: FlaskClient
+) -> None:
+    enter(session, client, subscribe(session, "stod"))
+    publish(app, session, "Vattnet ska kokas", ago=2 * HOUR)
+    item = session.scalars(sa.select(Item)).one()
+    publishing.correct(item, "Det gäller bara Resarö.", announce=True, now=clock.now() - HOUR)
+    make_item(session, "stod", headline="Bron är stängd", published_at=clock.now() - MINUTE).urgent = True
+    receive(app, session)
+
+    for prefix, urgent, correction in (
+        ("", "Viktigt meddelande", "Rättelse"),
+        ("/en", "Important message", "Correction"),
+    ):
+        rows = read_page(client.get(f"{prefix}/mina-amnen/brev")).xpath("//main//ol/li")
+        labels = {words_of(row.xpath(".//a")[0]): [words_of(one) for one in row.xpath(".//strong")] for row in rows[:2]}
+        assert labels == {"Bron är stängd": [urgent], "Vattnet ska kokas": [correction]}
+        assert rows[2].xpath(".//strong") == []
+
+
+@on_sqlite
+def test_a_weeks_letter_is_listed_with_the_days_that_it_told_of(
+    app: Flask, session: Session, client: FlaskClient
+) -> None:
+    make_topics(session)
+    enter(session, client, make_subscriber(session, ANA, "stod", frequency="weekly", now=NOON - 9 * DAY).id)
+    make_item(session, "stod", published_at=NOON)
+    session.commit()
+    deliver_everything(app, session, MemoryTransport(), now=NOON + 4 * DAY)
+    session.commit()
+    for prefix, words in (("", "Veckans nyheter, 9–15 november 2026"), ("/en", "The week's news, 9–15 November 2026")):
+        listed = read_page(client.get(f"{prefix}/mina-amnen/brev")).xpath("//main//ol/li")
+        assert words in words_of(listed[0])
 
 
 @on_sqlite

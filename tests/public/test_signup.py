@@ -509,6 +509,7 @@ def test_a_link_older_than_seven_days_says_so_and_leads_to_the_form(
                 "The link is too old" if prefix else "Länken är för gammal",
             )
             assert page.xpath("//main//a/@href") == [f"{prefix}/prenumerera"]
+            assert ("7\u00a0days" if prefix else "7\u00a0dagar") in page.xpath("string(//main)")  # On one line.
             assert page.xpath("//main//form") == []
         assert read_tables(session) == before
 
@@ -555,7 +556,11 @@ def test_a_read_only_database_keeps_the_form_and_says_so(session: Session, tmp_p
 
     page = read_page(answer)
     assert answer.status_code == 503
+    assert words_of(page.xpath("//title")[0]).startswith("It didn't work:" if prefix else "Det gick inte:")
     (summary,) = page.xpath("//*[@autofocus]")
+    assert (summary.get("role"), summary.get("tabindex")) == ("group", "-1")
+    assert words_of(page.get_element_by_id(summary.get("aria-labelledby"))) == words_of(summary)
+    assert summary.xpath(".//h2 | .//li") == []  # There is nothing to mend.
     assert (
         "We can't save right now. What you filled in is still here; try again in a while."
         if prefix
@@ -590,6 +595,48 @@ def test_a_form_that_waits_too_long_for_another_writer_keeps_what_was_typed(
 
 
 @on_sqlite
+@pytest.mark.parametrize("prefix", ["", "/en"])
+@pytest.mark.parametrize("path", ["/prenumerera", "/prenumerera/igen"])
+def test_a_form_that_is_held_back_loses_nothing(session: Session, tmp_path: Path, prefix: str, path: str) -> None:
+    app = create_app(settings(tmp_path, SIGNUP_LIMIT="1 per minute") | {"RATELIMIT_ENABLED": True})
+    client = app.test_client()
+    typed = {"email": "an a@", "topics": ["kultur", "stod"], "frequency": "own"}
+    own = {"frequency-kultur": "daily", "frequency-stod": "weekly"}
+    client.post(prefix + path)
+    before = read_tables(session)
+
+    for do in ({}, {"do": "count"}, {"do": "change"}, {TRAP: "https://example.com"}):
+        answer = client.post(prefix + path, data=typed | own | do)
+
+        page = read_page(answer)
+        assert (answer.status_code, page.get("lang")) == (429, "en" if prefix else "sv")
+        (box,) = page.xpath("//*[@autofocus]")
+        assert (box.get("role"), box.get("tabindex"), box.get("aria-labelledby")) == ("group", "-1", "errors")
+        assert box.xpath(".//h2 | .//li") == []  # There is nothing to mend.
+        for part in (
+            ("in a short time. Nothing has been saved or sent, but what you filled in is still here. Wait ", "then try")
+            if prefix
+            else (
+                "på kort tid. Ingenting har sparats eller skickats, men det du fyllde i finns kvar här. Vänta ",
+                "och",
+            )
+        ):
+            assert part in words_of(box)
+        shown = {name: value if isinstance(value, list) else [value] for name, value in (typed | own).items()}
+        assert shown_in(page) == shown
+    assert read_tables(session) == before
+
+    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://example.com"}):
+        refused = client.post(prefix + path, data=typed, headers=headers)
+        assert (refused.status_code, "an a@" in refused.get_data(as_text=True)) == (403, False)
+    assert client.post(prefix + path, data={"email": "x" * 600_000}).status_code == 413
+    left = client.post("/avsluta/x/y", data={"List-Unsubscribe": "One-Click"})  # Leaving has no limit.
+    assert left.status_code == 404
+    with app.app_context():
+        db.engine.dispose()
+
+
+@on_sqlite
 def test_too_many_forms_from_one_network_are_held_back_a_while(session: Session, tmp_path: Path) -> None:
     old = link_of(make_signup(session, "ana@example.org", "stod", now=clock.now() - 8 * DAY))
     session.commit()
@@ -599,9 +646,10 @@ def test_too_many_forms_from_one_network_are_held_back_a_while(session: Session,
         assert send(client, email=f"reader{number}@example.org").status_code == 200
     before = read_tables(session)
 
-    for prefix, title in (("", "För många försök"), ("/en", "Too many attempts")):
+    for prefix, title in (("", "Det gick inte: Prenumerera"), ("/en", "It didn't work: Subscribe")):
         held = send(client, prefix, email="reader3@example.org")
-        assert (held.status_code, title_of(read_page(held))) == (429, title)
+        assert (held.status_code, "Retry-After" in held.headers) == (429, True)
+        assert words_of(read_page(held).xpath("//title")[0]).startswith(title)
     assert read_tables(session) == before
 
     assert client.get("/prenumerera").status_code == 200  # Reading is never held back.
