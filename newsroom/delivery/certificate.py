@@ -29,9 +29,12 @@ class NotACertificate(Exception):
     """The text is no certificate of ours; the text of the error says why, in one line."""
 
 
+_UNCERTIFIED = sa.select(Mailing.id).where(Mailing.uncertified).order_by(Mailing.finished_at)  # Asked every second.
+
+
 def uncertified(session: Session) -> Sequence[int]:
     """The finished mailings that have no certificate of it yet, the first to finish first."""
-    return session.scalars(sa.select(Mailing.id).where(Mailing.uncertified).order_by(Mailing.finished_at)).all()
+    return session.scalars(_UNCERTIFIED).all()
 
 
 def collect(session: Session, mailing_id: int) -> list[Line]:

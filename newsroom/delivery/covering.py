@@ -8,18 +8,78 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from newsroom.delivery.controlling import note_event
 from newsroom.delivery.digests import Period, Schedule, periods_ended
 from newsroom.delivery.models import NEWS_KINDS, Batch, Delivery, Edition, Lane, Mailing
+from newsroom.extensions import UTCDateTime
 from newsroom.news.models import Correction, Item
 from newsroom.subscribers.models import PersonalLetter, Signup, Subscription
 from newsroom.subscribers.signup import LINK_DAYS
 
 LOOK_BACK = dt.timedelta(days=35)  # How far back a digest that never ran is still asked about,
-LOOK_BACK_FOR_ITEMS = dt.timedelta(days=365)  # and an item that was never announced.
+LOOK_BACK_FOR_ITEMS = dt.timedelta(days=365)  # an item that was never announced,
+LOOK_BACK_FOR_PEOPLE = dt.timedelta(days=LINK_DAYS)  # and what somebody asked for themselves.
 TOO_LATE = "too late"
+
+# What is asked every second is built once: building it anew took longer than the database did. `now` is the moment, and
+# `since` how far back from it something is still looked for.
+_NOW, _SINCE = (sa.bindparam(name, type_=UTCDateTime()) for name in ("now", "since"))
+
+
+def _covered(column: InstrumentedAttribute[int | None], key: InstrumentedAttribute[int]) -> sa.Exists:
+    return sa.select(Mailing.id).where(column == key).exists()
+
+
+_BEGUN = sa.select(Mailing.id).where(Mailing.item_id == Item.id, Mailing.kind.in_(NEWS_KINDS))
+_ITEMS_DUE = sa.select(Item.id, Item.urgent, Item.published_at).where(
+    Item.announce,
+    Item.published_at <= _NOW,
+    Item.published_at > _SINCE,
+    Item.withdrawn_at.is_(None),
+    sa.or_(~_BEGUN.exists(), sa.and_(Item.urgent, ~_BEGUN.where(Mailing.kind == "urgent").exists())),
+)
+_CORRECTIONS_DUE = (
+    sa.select(Correction)
+    .join(Item, Item.id == Correction.item_id)
+    .where(
+        Correction.announce,
+        Correction.corrected_at <= _NOW,
+        Correction.corrected_at > _SINCE,
+        Item.published_at <= _NOW,
+        Item.withdrawn_at.is_(None),
+        ~_covered(Mailing.correction_id, Correction.id),
+    )
+    .order_by(Correction.id)
+)
+_PERIODS_COVERED = sa.select(Mailing.period_end).where(
+    Mailing.kind == sa.bindparam("kind"), Mailing.period_end > _SINCE
+)
+_FIRST_WISH = (  # Since when somebody wants digests of a kind, among those who still do.
+    sa.select(Subscription.began_at)
+    .where(
+        Subscription.frequency == sa.bindparam("kind"),
+        Subscription.frequency != "direct",
+        Subscription.ended_at.is_(None),
+    )
+    .order_by(Subscription.began_at)
+    .limit(1)
+)
+_SIGNUPS_WAITING = sa.select(Signup).where(
+    Signup.confirmed_at.is_(None), Signup.requested_at > _SINCE, ~_covered(Mailing.signup_id, Signup.id)
+)
+_LETTERS_WAITING = sa.select(PersonalLetter).where(
+    PersonalLetter.asked_at > _SINCE,
+    PersonalLetter.used_at.is_(None),
+    sa.or_(PersonalLetter.good_until.is_(None), PersonalLetter.good_until > _NOW),
+    ~_covered(Mailing.personal_letter_id, PersonalLetter.id),
+)
+_SIGNUP_WAITS, _LETTER_WAITS = (sa.select(one.exists()) for one in (_SIGNUPS_WAITING, _LETTERS_WAITING))
+
+
+def _until(now: dt.datetime, back: dt.timedelta) -> dict[str, dt.datetime]:
+    return {"now": now, "since": now - back}
 
 
 def cover_items(session: Session, *, now: dt.datetime, lateness: dt.timedelta) -> int:
@@ -29,26 +89,16 @@ def cover_items(session: Session, *, now: dt.datetime, lateness: dt.timedelta) -
     its news didn't. One that should have left longer ago than `lateness` waits for a person's yes.
     """
     count = 0
-    for item_id, urgent, published_at in session.execute(items_due(now=now)).all():
+    for item_id, urgent, published_at in items_due(session, now=now):
         kind, lane = ("urgent", Lane.URGENT) if urgent else ("news", Lane.NEWS)
         late = published_at is not None and now - published_at > lateness
         count += _begin(session, now=now, late=late, kind=kind, lane=lane, item_id=item_id) is not None
     return count
 
 
-def items_due(*, now: dt.datetime) -> sa.Select[int, bool, dt.datetime | None]:
+def items_due(session: Session, *, now: dt.datetime) -> Sequence[sa.Row[int, bool, dt.datetime | None]]:
     """The published items that no mailing covers: id, whether urgent, and since when."""
-    begun = sa.select(Mailing.id).where(Mailing.item_id == Item.id, Mailing.kind.in_(NEWS_KINDS))
-    return sa.select(Item.id, Item.urgent, Item.published_at).where(
-        Item.announce,
-        Item.published_at <= now,
-        Item.published_at > now - LOOK_BACK_FOR_ITEMS,
-        Item.withdrawn_at.is_(None),
-        sa.or_(
-            ~begun.exists(),
-            sa.and_(Item.urgent, ~begun.where(Mailing.kind == "urgent").exists()),
-        ),
-    )
+    return session.execute(_ITEMS_DUE, _until(now, LOOK_BACK_FOR_ITEMS)).all()
 
 
 def cover_corrections(session: Session, *, now: dt.datetime, lateness: dt.timedelta) -> int:
@@ -56,20 +106,7 @@ def cover_corrections(session: Session, *, now: dt.datetime, lateness: dt.timede
 
     Several corrections of an item are told one by one: who reads the second may have read the first.
     """
-    covered = sa.select(Mailing.id).where(Mailing.correction_id == Correction.id).exists()
-    waiting = session.scalars(
-        sa.select(Correction)
-        .join(Item, Item.id == Correction.item_id)
-        .where(
-            Correction.announce,
-            Correction.corrected_at <= now,
-            Correction.corrected_at > now - LOOK_BACK_FOR_ITEMS,
-            Item.published_at <= now,
-            Item.withdrawn_at.is_(None),
-            ~covered,
-        )
-        .order_by(Correction.id)
-    ).all()
+    waiting = session.scalars(_CORRECTIONS_DUE, _until(now, LOOK_BACK_FOR_ITEMS)).all()
     return sum(
         _begin(
             session,
@@ -112,29 +149,14 @@ def cover_digests(session: Session, schedules: Sequence[Schedule], *, now: dt.da
 def digests_due(session: Session, schedules: Sequence[Schedule], *, now: dt.datetime) -> Iterator[tuple[str, Period]]:
     """The digest periods, each with its kind, that have ended, that somebody wants told, and that no mailing covers."""
     for schedule in schedules:
-        since = _first_wish(session, schedule.kind)
+        since = session.scalar(_FIRST_WISH, {"kind": schedule.kind})
         if since is None:
             continue
-        covered = set(
-            session.scalars(
-                sa.select(Mailing.period_end).where(
-                    Mailing.kind == schedule.kind, Mailing.period_end > now - LOOK_BACK - dt.timedelta(days=1)
-                )
-            )
-        )
+        lately = {"kind": schedule.kind, "since": now - LOOK_BACK - dt.timedelta(days=1)}
+        covered = set(session.scalars(_PERIODS_COVERED, lately))
         for period in periods_ended(schedule, after=now - LOOK_BACK, by=now):
             if period.end not in covered and since <= period.end:
                 yield schedule.kind, period
-
-
-def _first_wish(session: Session, frequency: str) -> dt.datetime | None:
-    """Since when somebody wants digests of a kind, among those who still do."""
-    return session.scalar(
-        sa.select(Subscription.began_at)
-        .where(Subscription.frequency == frequency, Subscription.frequency != "direct", Subscription.ended_at.is_(None))
-        .order_by(Subscription.began_at)
-        .limit(1)
-    )
 
 
 def has_news(session: Session, period: Period) -> bool:
@@ -148,14 +170,7 @@ def cover_signups(session: Session, *, now: dt.datetime) -> int:
     """Begin a mailing, with its one delivery, for each sign-up that waits for its letter; says how many."""
     return sum(
         _begin_single(session, signup.subscriber_id, signup.language, now=now, kind="confirmation", signup_id=signup.id)
-        for signup in session.scalars(_signups_waiting(now)).all()
-    )
-
-
-def _signups_waiting(now: dt.datetime) -> sa.Select[Signup]:
-    covered = sa.select(Mailing.id).where(Mailing.signup_id == Signup.id).exists()
-    return sa.select(Signup).where(
-        Signup.confirmed_at.is_(None), Signup.requested_at > now - dt.timedelta(days=LINK_DAYS), ~covered
+        for signup in session.scalars(_SIGNUPS_WAITING, _until(now, LOOK_BACK_FOR_PEOPLE)).all()
     )
 
 
@@ -165,24 +180,14 @@ def cover_personal_letters(session: Session, *, now: dt.datetime) -> int:
         _begin_single(
             session, letter.subscriber_id, letter.language, now=now, kind=letter.kind, personal_letter_id=letter.id
         )
-        for letter in session.scalars(_personal_letters_waiting(now)).all()
-    )
-
-
-def _personal_letters_waiting(now: dt.datetime) -> sa.Select[PersonalLetter]:
-    covered = sa.select(Mailing.id).where(Mailing.personal_letter_id == PersonalLetter.id).exists()
-    return sa.select(PersonalLetter).where(
-        PersonalLetter.asked_at > now - dt.timedelta(days=LINK_DAYS),
-        PersonalLetter.used_at.is_(None),
-        sa.or_(PersonalLetter.good_until.is_(None), PersonalLetter.good_until > now),
-        ~covered,
+        for letter in session.scalars(_LETTERS_WAITING, _until(now, LOOK_BACK_FOR_PEOPLE)).all()
     )
 
 
 def is_somebody_waiting(session: Session, *, now: dt.datetime) -> bool:
     """Whether a reader has asked for a letter of their own that no mailing covers yet."""
-    waiting = (_signups_waiting(now), _personal_letters_waiting(now))
-    return any(session.scalar(sa.select(one.exists())) for one in waiting)
+    by = _until(now, LOOK_BACK_FOR_PEOPLE)
+    return any(session.scalar(waits, by) for waits in (_SIGNUP_WAITS, _LETTER_WAITS))
 
 
 def _begin_single(session: Session, subscriber_id: int, language: str, *, now: dt.datetime, **values: Any) -> bool:

@@ -10,9 +10,22 @@ from sqlalchemy.orm import Session
 
 from newsroom.delivery.deliveries import ERASED
 from newsroom.delivery.models import Batch, Delivery, Edition, Mailing
-from newsroom.extensions import changed
+from newsroom.extensions import UTCDateTime, changed
 from newsroom.subscribers.models import PersonalLetter
 from newsroom.subscribers.signup import LINK_DAYS
+
+# Asked every second, and so built once.
+_NOW, _BEFORE = (sa.bindparam(name, type_=UTCDateTime()) for name in ("now", "before"))
+_LETTERS_DONE = (
+    sa.select(PersonalLetter.id, PersonalLetter.kind, Mailing.id)
+    .outerjoin(Mailing, Mailing.personal_letter_id == PersonalLetter.id)
+    .where(
+        PersonalLetter.address.is_not(None),
+        sa.or_(Mailing.state == "done", sa.and_(Mailing.id.is_(None), PersonalLetter.asked_at < _BEFORE)),
+        ~sa.and_(PersonalLetter.kind == "change", PersonalLetter.good_until > _NOW),  # It waits for a yes.
+    )
+    .limit(500)
+)
 
 
 def forget_replies(session: Session, subscriber_id: int) -> None:
@@ -47,14 +60,7 @@ def forget_letters(session: Session, *, now: dt.datetime) -> int:
     A farewell goes altogether; of a letter about a new address it stays known that there was one. One that nobody
     could send within the time that letters are looked for never leaves, and is forgotten, too.
     """
-    never_left = sa.and_(Mailing.id.is_(None), PersonalLetter.asked_at < now - dt.timedelta(days=LINK_DAYS + 1))
-    waits_for_a_yes = sa.and_(PersonalLetter.kind == "change", PersonalLetter.good_until > now)
-    found = session.execute(
-        sa.select(PersonalLetter.id, PersonalLetter.kind, Mailing.id)
-        .outerjoin(Mailing, Mailing.personal_letter_id == PersonalLetter.id)
-        .where(PersonalLetter.address.is_not(None), sa.or_(Mailing.state == "done", never_left), ~waits_for_a_yes)
-        .limit(500)
-    ).all()
+    found = session.execute(_LETTERS_DONE, {"now": now, "before": now - dt.timedelta(days=LINK_DAYS + 1)}).all()
     farewells = [row[0] for row in found if row[1] == "goodbye"]
     others = [row[0] for row in found if row[1] != "goodbye"]
     mailings = [row[2] for row in found if row[1] != "goodbye" and row[2] is not None]

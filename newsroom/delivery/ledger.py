@@ -33,13 +33,30 @@ LACKS_A_LETTER = (
 )
 
 
-def mailings_in(session: Session, *states: str) -> Sequence[int]:
-    """The mailings in these states that nobody cancelled, the most urgent and oldest first."""
-    return session.scalars(
-        sa.select(Mailing.id)
-        .where(Mailing.state.in_(states), Mailing.cancelled_at.is_(None))
-        .order_by(Mailing.lane, Mailing.id)
-    ).all()
+# What is asked every second is built once: building it anew took longer than the database did.
+_CANCELLED = sa.and_(Mailing.state.in_(OPEN_STATES), Mailing.cancelled_at.is_not(None))
+_CANCELLED_MAILINGS = sa.select(Mailing.id).where(_CANCELLED)
+_MOST_URGENT_FIRST = sa.select(Mailing.id).where(Mailing.cancelled_at.is_(None)).order_by(Mailing.lane, Mailing.id)
+_TO_MATCH = _MOST_URGENT_FIRST.where(Mailing.state.in_(("new", "matching")))
+_TO_COMPOSE = _MOST_URGENT_FIRST.where(sa.or_(Mailing.state == "composing", LEAVES_EARLY))
+_UNFINISHED = sa.select(Batch.id).where(Batch.mailing_id == Mailing.id, Batch.state == "open").exists()
+_FINISHED = sa.select(Mailing.id).where(Mailing.state == "sending", ~_UNFINISHED)
+_OUTDATED = (  # Editions of digests on their way that tell of an item withdrawn meanwhile.
+    sa.select(Edition.id)
+    .join(Mailing, Mailing.id == Edition.mailing_id)
+    .join(EditionItem, EditionItem.edition_id == Edition.id)
+    .join(Item, Item.id == EditionItem.item_id)
+    .where(
+        Mailing.state.in_(("composing", "sending")),
+        Mailing.period_end.is_not(None),
+        Item.withdrawn_at > Edition.composed_at,
+    )
+)
+
+
+def mailings_to_match(session: Session) -> Sequence[int]:
+    """The mailings whose readers are still to be found, the most urgent and oldest first."""
+    return session.scalars(_TO_MATCH).all()
 
 
 def mailings_to_compose(session: Session) -> Sequence[int]:
@@ -47,11 +64,7 @@ def mailings_to_compose(session: Session) -> Sequence[int]:
 
     An item's letters are written while its audience is still being matched, so that the first can leave.
     """
-    return session.scalars(
-        sa.select(Mailing.id)
-        .where(sa.or_(Mailing.state == "composing", LEAVES_EARLY), Mailing.cancelled_at.is_(None))
-        .order_by(Mailing.lane, Mailing.id)
-    ).all()
+    return session.scalars(_TO_COMPOSE).all()
 
 
 def uncomposed_editions(session: Session, mailing_id: int, *, most: int) -> Sequence[Edition]:
@@ -138,18 +151,7 @@ def recall_digests(session: Session) -> int:
 
     They are composed anew without it. An item's own letters need no such thing: they are skipped.
     """
-    outdated = (
-        sa.select(Edition.id)
-        .join(Mailing, Mailing.id == Edition.mailing_id)
-        .join(EditionItem, EditionItem.edition_id == Edition.id)
-        .join(Item, Item.id == EditionItem.item_id)
-        .where(
-            Mailing.state.in_(("composing", "sending")),
-            Mailing.period_end.is_not(None),
-            Item.withdrawn_at > Edition.composed_at,
-        )
-    )
-    ids = session.scalars(outdated).all()
+    ids = session.scalars(_OUTDATED).all()
     if not ids:
         return 0
     mailings = sa.select(Edition.mailing_id).where(Edition.id.in_(ids))
@@ -163,8 +165,7 @@ def skip_cancelled(session: Session, *, now: dt.datetime) -> int:
 
     Such a worker stops at its next look, and the next call finds its batch free.
     """
-    on_its_way = sa.and_(Mailing.state.in_(OPEN_STATES), Mailing.cancelled_at.is_not(None))
-    cancelled = session.scalars(sa.select(Mailing.id).where(on_its_way)).all()
+    cancelled = session.scalars(_CANCELLED_MAILINGS).all()
     if not cancelled:
         return 0
     free = sa.and_(
@@ -177,21 +178,19 @@ def skip_cancelled(session: Session, *, now: dt.datetime) -> int:
     skipped = changed(session, left.values(state="skipped", reason="cancelled", settled_at=now, retry_at=None))
     changed(session, sa.update(Batch).where(Batch.id.in_(batches), free).values(state="done"))
     # Whatever it was to become, it is finished by the query that finishes all.
-    changed(session, sa.update(Mailing).where(on_its_way).values(state="sending"))
+    changed(session, sa.update(Mailing).where(_CANCELLED).values(state="sending"))
     return skipped
 
 
 def finished_mailings(session: Session, *, now: dt.datetime) -> Sequence[int]:
     """Close the mailings that have nothing left to do, and say which; "done" is this query, never a guess."""
-    unfinished = sa.select(Batch.id).where(Batch.mailing_id == Mailing.id, Batch.state == "open").exists()
-    found = session.scalars(sa.select(Mailing.id).where(Mailing.state == "sending", ~unfinished)).all()
     return [
         mailing_id
-        for mailing_id in found
+        for mailing_id in session.scalars(_FINISHED).all()
         if changed(
             session,
             sa.update(Mailing)
-            .where(Mailing.id == mailing_id, Mailing.state == "sending", ~unfinished)
+            .where(Mailing.id == mailing_id, Mailing.state == "sending", ~_UNFINISHED)
             .values(
                 state="done",
                 finished_at=now,

@@ -99,7 +99,7 @@ def look_ahead(session: Session, schedules: Sequence[Schedule], *, now: dt.datet
         .join(Delivery, Delivery.batch_id == Batch.id)
         .where(going, Delivery.state == "waiting")
     )
-    since = [published_at for _id, _urgent, published_at in session.execute(covering.items_due(now=now))]
+    since = [published_at for _id, _urgent, published_at in covering.items_due(session, now=now)]
     items = [published_at is not None and now - published_at > lateness for published_at in since]
     due = covering.digests_due(session, schedules, now=now)
     digests = [now - period.end > lateness for _kind, period in due if covering.has_news(session, period)]

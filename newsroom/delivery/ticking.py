@@ -62,7 +62,7 @@ def tick(session: Session, rules: Rules, *, now: dt.datetime) -> bool:
 def _match(session: Session, rules: Rules, *, now: dt.datetime) -> bool:
     """Match a slice of the most urgent mailing that can be."""
     with reading():
-        waiting = ledger.mailings_in(session, "new", "matching")
+        waiting = ledger.mailings_to_match(session)
         session.rollback()
     return any(
         _try(

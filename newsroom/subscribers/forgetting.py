@@ -8,6 +8,7 @@ import datetime as dt
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from newsroom.extensions import UTCDateTime
 from newsroom.subscribers.models import (
     ConsentEvent,
     PersonalLetter,
@@ -20,6 +21,38 @@ from newsroom.subscribers.signup import LINK_DAYS
 
 KEEP = dt.timedelta(days=LINK_DAYS)
 AT_A_TIME = 100
+
+# Asked every second, and so built once.
+_NOW, _BEFORE = (sa.bindparam(name, type_=UTCDateTime()) for name in ("now", "before"))
+_MOST = sa.bindparam("most", type_=sa.Integer())
+_UNANSWERED = (
+    sa.select(Signup.id, Signup.subscriber_id)
+    .where(Signup.confirmed_at.is_(None), Signup.requested_at < _BEFORE)
+    .order_by(Signup.requested_at)
+    .limit(_MOST)
+    .with_for_update(skip_locked=True, of=Signup)
+)
+_LETTERS_OVER = (
+    sa.select(PersonalLetter.id)
+    .where(
+        PersonalLetter.asked_at < _BEFORE,
+        sa.or_(
+            PersonalLetter.good_until.is_(None),
+            PersonalLetter.good_until < _NOW,
+            PersonalLetter.used_at.is_not(None),
+        ),
+    )
+    .order_by(PersonalLetter.asked_at)
+    .limit(_MOST)
+    .with_for_update(skip_locked=True)
+)
+_VISITS_OVER = (
+    sa.select(ReaderSession.key_hash)
+    .where(ReaderSession.ends_at <= _NOW)
+    .order_by(ReaderSession.ends_at)
+    .limit(_MOST)
+    .with_for_update(skip_locked=True)
+)
 
 
 def forget(session: Session, *, now: dt.datetime, most: int = AT_A_TIME) -> int:
@@ -36,13 +69,7 @@ def forget(session: Session, *, now: dt.datetime, most: int = AT_A_TIME) -> int:
 
 def _forget_signups(session: Session, *, now: dt.datetime, most: int) -> int:
     """Forget requests that nobody answered while their links worked, and whoever is known by nothing else."""
-    found = session.execute(
-        sa.select(Signup.id, Signup.subscriber_id)
-        .where(Signup.confirmed_at.is_(None), Signup.requested_at < now - KEEP)
-        .order_by(Signup.requested_at)
-        .limit(most)
-        .with_for_update(skip_locked=True, of=Signup)
-    ).all()
+    found = session.execute(_UNANSWERED, {"before": now - KEEP, "most": most}).all()
     if not found:
         return 0
     quietly = {"synchronize_session": False}
@@ -70,20 +97,7 @@ def _forget_signups(session: Session, *, now: dt.datetime, most: int) -> int:
 
 def _sweep_letters(session: Session, *, now: dt.datetime, most: int) -> int:
     """Forget letters to one person, a week after they were asked for and once their links work no longer."""
-    found = session.scalars(
-        sa.select(PersonalLetter.id)
-        .where(
-            PersonalLetter.asked_at < now - KEEP,
-            sa.or_(
-                PersonalLetter.good_until.is_(None),
-                PersonalLetter.good_until < now,
-                PersonalLetter.used_at.is_not(None),
-            ),
-        )
-        .order_by(PersonalLetter.asked_at)
-        .limit(most)
-        .with_for_update(skip_locked=True)
-    ).all()
+    found = session.scalars(_LETTERS_OVER, {"now": now, "before": now - KEEP, "most": most}).all()
     if found:
         session.execute(
             sa.delete(PersonalLetter).where(PersonalLetter.id.in_(found)),
@@ -94,13 +108,7 @@ def _sweep_letters(session: Session, *, now: dt.datetime, most: int) -> int:
 
 def _sweep_visits(session: Session, *, now: dt.datetime, most: int) -> int:
     """Forget the readers' visits that have ended."""
-    found = session.scalars(
-        sa.select(ReaderSession.key_hash)
-        .where(ReaderSession.ends_at <= now)
-        .order_by(ReaderSession.ends_at)
-        .limit(most)
-        .with_for_update(skip_locked=True)
-    ).all()
+    found = session.scalars(_VISITS_OVER, {"now": now, "most": most}).all()
     if found:
         session.execute(
             sa.delete(ReaderSession).where(ReaderSession.key_hash.in_(found)),
