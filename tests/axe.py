@@ -44,6 +44,7 @@ Found = tuple[Scheme, str, Any]
 def inspected(browser: Browser, **settings: Any) -> Iterator[Page]:
     """A window that lets axe in, and changes between day and night at once instead of by and by."""
     context = browser.new_context(bypass_csp=True, reduced_motion="reduce", locale="sv-SE", **settings)
+    context.add_init_script(AXE_SCRIPT)
     try:
         yield context.new_page()
     finally:

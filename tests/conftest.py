@@ -180,6 +180,14 @@ def migrated_postgres(tmp_path_factory: pytest.TempPathFactory, worker_id: str) 
     server.dispose()
 
 
+@pytest.fixture(scope="session")
+def postgres_cleaner(migrated_postgres: str) -> Iterator[sa.Engine]:
+    """A lasting connection by which the worker's database is emptied after each test."""
+    engine = sa.create_engine(migrated_postgres)
+    yield engine
+    engine.dispose()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of an empty migrated database, of both kinds in turn."""
@@ -187,12 +195,10 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "newsroom.sqlite3")
         yield f"sqlite:///{tmp_path / 'newsroom.sqlite3'}"
         return
-    url: str = request.getfixturevalue("migrated_postgres")
-    yield url
-    engine = sa.create_engine(url)
-    with engine.begin() as connection:
+    cleaner: sa.Engine = request.getfixturevalue("postgres_cleaner")
+    yield request.getfixturevalue("migrated_postgres")
+    with cleaner.begin() as connection:
         connection.exec_driver_sql(EMPTY_POSTGRES)
-    engine.dispose()
 
 
 @pytest.fixture

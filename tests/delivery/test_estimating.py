@@ -138,9 +138,9 @@ def test_the_estimate_is_what_delivery_would_have_sent(app: Flask, session: Sess
     post, rules = MemoryTransport(), rules_of(app)
     ends = NOON + WEEK
     moment = start
-    while moment < ends:  # An engine that looks every eight hours; nothing becomes too late meanwhile.
+    while moment < ends:  # An engine that looks every eleven hours; nothing becomes too late meanwhile.
         deliver_everything(app, session, post, now=moment + 10 * MINUTE, rules=rules)
-        moment += 8 * HOUR
+        moment += 11 * HOUR
 
     for address in readers:
         got = sum(letter.to == address for letter in post.accepted)
