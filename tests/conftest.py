@@ -69,12 +69,16 @@ def missing(what: str) -> None:
     pytest.skip(what)
 
 
-def wait_for(condition: Callable[[], bool], *, seconds: float = LONG_ENOUGH) -> None:
-    """Return once something holds; fail where it doesn't come to hold."""
-    end = time.monotonic() + seconds
+def wait_for(condition: Callable[[], bool], *, seconds: float = LONG_ENOUGH, pause: float = 0.2) -> None:
+    """Return once something holds; fail where it doesn't come to hold.
+
+    It asks less and less often, up to every `pause` seconds: what is waited for needs the processor, too.
+    """
+    end, rest = time.monotonic() + seconds, 0.01
     while not condition():
         assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
+        time.sleep(rest)
+        rest = min(1.3 * rest, pause)
 
 
 def free_port() -> int:
@@ -183,7 +187,7 @@ def migrated_postgres(tmp_path_factory: pytest.TempPathFactory, worker_id: str) 
 @pytest.fixture(scope="session")
 def postgres_cleaner(migrated_postgres: str) -> Iterator[sa.Engine]:
     """A lasting connection by which the worker's database is emptied after each test."""
-    engine = sa.create_engine(migrated_postgres)
+    engine = sa.create_engine(migrated_postgres, pool_pre_ping=True)  # Tests of a crash cut it off.
     yield engine
     engine.dispose()
 

@@ -139,7 +139,7 @@ def test_killed_twenty_times_nobody_is_missing_and_doubles_are_only_what_was_on_
         add_worker(1)
         for number in range(KILLS):
             goal = (number + 1) * 850 + chance.randrange(600)
-            wait_for(lambda goal=goal: len(server.taken) >= goal)  # type: ignore[misc]
+            wait_for(lambda goal=goal: len(server.taken) >= goal, pause=0.02)  # type: ignore[misc]
             time.sleep(chance.random() / 50)
             kill(workers.pop(0))
             add_worker(number)
@@ -177,7 +177,7 @@ def test_without_its_broker_for_a_while_it_takes_in_news_and_sends_everything_on
         cluster = start_cluster(rabbitmq(door.port))
         worker = cluster.start("worker", mail_port=server.port)
         publish(session)
-        wait_for(lambda: len(server.taken) > 300)
+        wait_for(lambda: len(server.taken) > 300, pause=0.02)
         door.shut()
         time.sleep(3)
         make_signup(session, "late@example.org", "stod", now=clock.now())
@@ -202,7 +202,7 @@ def test_a_broker_that_comes_only_later_and_then_crashes_is_waited_for_twice(
         time.sleep(1)
         assert server.taken == []
         broker.start()
-        wait_for(lambda: len(server.taken) > 200)
+        wait_for(lambda: len(server.taken) > 200, pause=0.02)
         broker.kill()
         broker.start()
         make_signup(session, "late@example.org", "stod", now=clock.now())
@@ -228,7 +228,7 @@ def test_its_database_crashing_in_the_middle_costs_no_letter(
             publish(session)
             running = start_engine(engine, app, server.port, start_cluster)
             for goal in (0, 500, 1_700):  # The first while others are still being matched.
-                wait_for(lambda goal=goal: len(server.taken) > goal)  # type: ignore[misc]
+                wait_for(lambda goal=goal: len(server.taken) > goal, pause=0.02)  # type: ignore[misc]
                 postgres.restart()
             database.dispose()
             wait_for(lambda: is_done(session))
@@ -254,7 +254,7 @@ def test_over_redis_a_confirmation_overtakes_a_mailing_and_a_stopped_worker_leav
     with RoughServer(delay=0.003) as server:
         worker = cluster.start("worker", mail_port=server.port)
         publish(session)
-        wait_for(lambda: len(server.taken) > 10)
+        wait_for(lambda: len(server.taken) > 10, pause=0.02)
         make_signup(session, "late@example.org", "stod", now=clock.now())
         session.commit()
         wait_for(lambda: any(one.to == "late@example.org" for one in server.taken))

@@ -58,7 +58,7 @@ def test_killed_again_and_again_nobody_is_missing_and_doubles_are_only_what_was_
         for number in range(kills):
             engine = start_engine(server.port)
             goal = (number + 1) * 18_000 // kills + chance.randrange(600)
-            wait_for(lambda goal=goal: len(server.taken) >= goal)  # type: ignore[misc]
+            wait_for(lambda goal=goal: len(server.taken) >= goal, pause=0.02)  # type: ignore[misc]
             time.sleep(chance.random() / 50)
             kill(engine)
         assert not is_done(session)
@@ -111,7 +111,7 @@ def test_a_confirmation_overtakes_a_mailing_that_occupies_every_other_connection
 
     with RoughServer(delay=0.01) as server:
         engine = start_engine(server.port, ENGINE_PAUSE_SECONDS=60)  # Not even the next look is waited for.
-        wait_for(lambda: len(server.taken) > 300)
+        wait_for(lambda: len(server.taken) > 300, pause=0.02)
         make_signup(session, "late@example.org", "stod", now=clock.now())
         session.commit()
         wait_for(lambda: any(one.to == "late@example.org" for one in server.taken))
@@ -130,7 +130,7 @@ def test_two_engines_on_one_database_share_the_work_and_each_takes_over_when_the
 
     with RoughServer(delay=0.002) as server:
         first, second = start_engine(server.port), start_engine(server.port)
-        wait_for(lambda: len(server.taken) > 100)
+        wait_for(lambda: len(server.taken) > 100, pause=0.02)
         kill(first)
         wait_for(lambda: is_done(session))
         stop(second)
@@ -147,7 +147,7 @@ def test_a_mailing_is_done_when_its_last_letter_is_and_not_at_the_next_look(
 
     with RoughServer() as server:
         engine = start_engine(server.port, ENGINE_PAUSE_SECONDS="60")
-        wait_for(lambda: len(server.taken) > 0)
+        wait_for(lambda: len(server.taken) > 0, pause=0.02)
         wait_for(lambda: is_done(session), seconds=40)
         stop(engine)
     assert len(server.taken) == 300
