@@ -82,9 +82,10 @@ def use(session: Session, letter: PersonalLetter, *, now: dt.datetime) -> bool:
         PersonalLetter.used_at.is_(None),
         sa.or_(PersonalLetter.good_until.is_(None), PersonalLetter.good_until > now),
     )
-    used = changed(session, good.values(used_at=now)) == 1
+    if changed(session, good.values(used_at=now)) == 0:
+        return False  # Perhaps because the letter has just been forgotten.
     session.refresh(letter)
-    return used
+    return True
 
 
 def take_back(session: Session, subscriber: Subscriber, kind: str, *, now: dt.datetime) -> None:
