@@ -133,6 +133,15 @@ def test_letters_to_one_person_go_when_they_are_a_week_old_and_their_links_are_d
     assert set(session.scalars(sa.select(PersonalLetter.id))) == kept
 
 
+def test_a_letter_that_is_forgotten_while_its_link_is_pressed_has_no_use_left(session: Session) -> None:
+    ana = make_subscriber(session, "ana@example.org", "stod", now=NOON - 30 * DAY)
+    pressed = personal.ask_for_letter(session, ana, "change", now=NOON, address="anna@example.org")
+    # Between the page's finding it and its use, another process forgets it.
+    session.execute(sa.delete(PersonalLetter), execution_options={"synchronize_session": False})
+
+    assert not personal.use(session, pressed, now=NOON)
+
+
 def test_visits_that_have_ended_go(session: Session) -> None:
     ana = make_subscriber(session, "ana@example.org", "stod", now=NOON - 30 * DAY)
     for name, ends in (("past", NOON), ("present", NOON + HOUR)):
