@@ -15,6 +15,7 @@ run: .venv/.run  ## Start the site, the delivery engine and the catching mailbox
 test: .venv/.test  ## Run all tests, in the browser too.
 	@tools/ensure-browser
 	@tools/ensure-spamassassin
+	@$(BIN)/python -m compileall -q config.py newsroom  # Tests start many processes.
 	@$(BIN)/pytest -n $(PARALLEL) --dist loadgroup
 
 check: .venv/.test  ## Style and types.

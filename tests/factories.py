@@ -22,7 +22,7 @@ from newsroom.news import publishing, topics
 from newsroom.news.models import Item, Topic
 from newsroom.news.writing import ItemText, write_item
 from newsroom.subscribers.addresses import read_address
-from newsroom.subscribers.models import Signup, Subscriber
+from newsroom.subscribers.models import Signup, Subscriber, Subscription
 from newsroom.subscribers.signup import Asked, ask, confirm
 
 NOON = dt.datetime(2026, 11, 12, 11, 0, tzinfo=dt.UTC)  # Noon in Stockholm.
@@ -107,6 +107,28 @@ def make_subscriber(
     confirm(session, signup, now=now)
     session.flush()
     return signup.subscriber
+
+
+def make_audience(session: Session, count: int, *, now: dt.datetime) -> None:
+    """Subscribers to one topic, put in as rows, for tests of what comes after."""
+    topic_id = make_topics(session)["stod"].id
+    session.execute(
+        sa.insert(Subscriber),
+        [
+            {"address": name, "address_key": name, "created_at": now, "confirmed_at": now, "language": "sv"}
+            for name in addresses(count)
+        ],
+    )
+    subscription = {"topic_id": topic_id, "frequency": "direct", "source": "test", "began_at": now}
+    session.execute(
+        sa.insert(Subscription),
+        [{"subscriber_id": one, **subscription} for one in session.scalars(sa.select(Subscriber.id))],
+    )
+    session.commit()
+
+
+def addresses(count: int) -> list[str]:
+    return [f"r{number}@example.org" for number in range(count)]
 
 
 def tick_through(session: Session, rules: Rules, *, now: dt.datetime) -> None:

@@ -19,6 +19,31 @@ class Taken:
     letter: bytes
 
 
+class Incoming:
+    """What a client sends, by the line and by the letter. Raises EOFError where it ends in the middle."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._rest = b""
+
+    def read_line(self) -> bytes:
+        return self._read_to(b"\r\n")
+
+    def read_letter(self) -> bytes:
+        """A letter without its last dot, and without those that hide other dots."""
+        self._rest = b"\r\n" + self._rest  # An empty letter is a dot alone.
+        return self._read_to(b"\r\n.\r\n")[:-3].replace(b"\r\n.", b"\r\n")[2:]
+
+    def _read_to(self, end: bytes) -> bytes:
+        while (found := self._rest.find(end)) < 0:
+            more = self._connection.recv(65536)
+            if not more:
+                raise EOFError
+            self._rest += more
+        read, self._rest = self._rest[: found + len(end)], self._rest[found + len(end) :]
+        return read
+
+
 @dataclass
 class RoughServer:
     """Speaks SMTP on loopback. Each setting is one way of going wrong.
@@ -87,20 +112,18 @@ class RoughServer:
 
     def _talk(self, connection: socket.socket, open_things: ExitStack) -> None:
         self._at("connect")
-        stream = open_things.enter_context(connection.makefile("rwb"))
+        came = Incoming(connection)
 
         def say(line: str) -> None:
-            time.sleep(self.delay)
-            stream.write(line.encode() + b"\r\n")
-            stream.flush()
+            if self.delay:
+                time.sleep(self.delay)
+            connection.sendall(line.encode() + b"\r\n")
 
         say("220 rough.example.org")
         sender = to = ""
         letters = 0
         while not self._stopping.is_set():
-            line = stream.readline()
-            if not line:
-                return
+            line = came.read_line()
             verb = line.split(b" ")[0].strip().upper().decode("ascii", "replace")
             words = line.decode("utf-8", "replace").strip()
             if verb == "EHLO":
@@ -110,10 +133,10 @@ class RoughServer:
             elif verb == "STARTTLS" and self.tls:
                 say("220 2.0.0 Go ahead")
                 connection.settimeout(10)
-                wrapped = self.tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
-                open_things.callback(wrapped.close)
-                wrapped.do_handshake()
-                stream = wrapped.makefile("rwb")
+                connection = self.tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+                open_things.callback(connection.close)
+                connection.do_handshake()
+                came = Incoming(connection)
             elif verb == "MAIL":
                 self._at("mail")
                 if letters >= self.letters_per_connection:
@@ -134,7 +157,7 @@ class RoughServer:
                 if not reply.startswith("354"):
                     continue
                 self._at("data")
-                letter = self._read_letter(stream.readline)
+                letter = came.read_letter()
                 one = Taken(sender, to, letter)
                 if self.on_letter is not None:
                     self.on_letter(one)
@@ -154,12 +177,3 @@ class RoughServer:
                 return
             else:
                 say("250 Ok" if verb in ("RSET", "NOOP", "HELO") else "502 What?")
-
-    @staticmethod
-    def _read_letter(readline: Callable[[], bytes]) -> bytes:
-        lines = []
-        while (line := readline()) != b".\r\n":
-            if not line:
-                raise EOFError
-            lines.append(line[1:] if line.startswith(b".") else line)
-        return b"".join(lines)

@@ -1,6 +1,7 @@
 """`newsroom up` as a process: it starts, says in one line what stands in its way, and stops without a trace."""
 
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -15,6 +16,13 @@ from tests.conftest import LONG_ENOUGH, free_port, listens, wait_for
 from tests.journeys.conftest import PROJECT, answers
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def instance(tmp_path: Path, migrated_sqlite: Path) -> Path:
+    """The folder of an installation that has its tables: the first start, which makes them and more, takes longer."""
+    shutil.copy(migrated_sqlite, tmp_path)
+    return tmp_path
 
 
 def environ(instance: Path, **changes: object) -> dict[str, str]:
@@ -36,8 +44,8 @@ def run_up(instance: Path, **changes: object) -> subprocess.CompletedProcess[str
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_stops_cleanly_and_leaves_no_process_behind(tmp_path: Path, number: signal.Signals) -> None:
-    settings = environ(tmp_path)
+def test_it_stops_cleanly_and_leaves_no_process_behind(instance: Path, number: signal.Signals) -> None:
+    settings = environ(instance)
     process = subprocess.Popen(
         [sys.executable, "-m", "newsroom", "up"],
         env=settings,
@@ -113,8 +121,8 @@ def test_the_login_is_this_installations_own_and_is_shown_again(tmp_path: Path) 
     assert len(shown[0]) >= 16
 
 
-def test_with_a_cluster_it_starts_the_site_without_an_engine_and_says_so(tmp_path: Path) -> None:
-    settings = environ(tmp_path, ENGINE="cluster", BROKER_URL="redis://127.0.0.1:1/0", MAILBOX_PORT=free_port())
+def test_with_a_cluster_it_starts_the_site_without_an_engine_and_says_so(instance: Path) -> None:
+    settings = environ(instance, ENGINE="cluster", BROKER_URL="redis://127.0.0.1:1/0", MAILBOX_PORT=free_port())
     process = subprocess.Popen(
         [sys.executable, "-m", "newsroom", "up"], env=settings, cwd=PROJECT, stdout=subprocess.PIPE, text=True
     )
@@ -123,20 +131,20 @@ def test_with_a_cluster_it_starts_the_site_without_an_engine_and_says_so(tmp_pat
     process.terminate()
     assert process.wait(LONG_ENOUGH) == 0
     process.communicate()
-    assert not (tmp_path / "journals").exists()
+    assert not (instance / "journals").exists()
 
 
-def test_a_port_in_use_is_said_in_one_line(tmp_path: Path) -> None:
+def test_a_port_in_use_is_said_in_one_line(instance: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        ended = run_up(tmp_path, PORT=taken.getsockname()[1])
+        ended = run_up(instance, PORT=taken.getsockname()[1])
     assert ended.returncode == 1
     assert "NEWSROOM_PORT" in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
 
 
-def test_a_mailbox_port_in_use_is_said_in_one_line(tmp_path: Path) -> None:
+def test_a_mailbox_port_in_use_is_said_in_one_line(instance: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        ended = run_up(tmp_path, MAILBOX_PORT=taken.getsockname()[1])
+        ended = run_up(instance, MAILBOX_PORT=taken.getsockname()[1])
     assert ended.returncode == 1
     assert "NEWSROOM_MAILBOX_PORT" in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
@@ -174,8 +182,8 @@ def test_production_never_migrates_by_itself_and_needs_its_secret(tmp_path: Path
     assert "newsroom db upgrade" in ended.stderr
 
 
-def test_the_site_is_started_again_when_it_dies(tmp_path: Path) -> None:
-    settings = environ(tmp_path)
+def test_the_site_is_started_again_when_it_dies(instance: Path) -> None:
+    settings = environ(instance)
     address = f"http://127.0.0.1:{settings['NEWSROOM_PORT']}/healthz"
     process = subprocess.Popen([sys.executable, "-m", "newsroom", "up"], env=settings, cwd=PROJECT)
     wait_for(lambda: answers(address))

@@ -23,7 +23,7 @@ from newsroom.delivery.transport import SMTPTransport
 from newsroom.engine.rules import rules_of
 from newsroom.extensions import db
 from tests.delivery.test_transport import make_certificate
-from tests.factories import DAY, HOUR, MINUTE, NOON, fixed, make_item, make_subscriber, make_topics, tick_through
+from tests.factories import DAY, HOUR, MINUTE, NOON, fixed, make_audience, make_item, tick_through
 from tests.smtp_server import RoughServer
 
 PEOPLE = 12
@@ -39,9 +39,7 @@ def person(number: int) -> str:
 
 @pytest.fixture(autouse=True)
 def _audience(session: Session) -> None:
-    make_topics(session)
-    for number in range(PEOPLE):
-        make_subscriber(session, person(number), "stod")
+    make_audience(session, PEOPLE, now=NOON - DAY)
     make_item(session, "stod")
     session.commit()
 

@@ -27,10 +27,9 @@ from newsroom import clock
 from newsroom.delivery import certificate, progress
 from newsroom.delivery.models import Certificate, Mailing
 from newsroom.extensions import reading
-from newsroom.subscribers.models import Subscriber, Subscription
 from tests.conftest import LONG_ENOUGH, free_port, listens, missing, wait_for
 from tests.engine.forking import Forker, Running
-from tests.factories import make_item, make_topics
+from tests.factories import addresses, make_item
 from tests.smtp_server import Taken
 
 SENDERS = 2
@@ -83,31 +82,8 @@ def stop(process: Running, *, seconds: float = LONG_ENOUGH) -> None:
     assert process.wait(seconds) == 0
 
 
-def fill(session: Session, count: int) -> None:
-    """Subscribers to one topic, put in as rows: these tests are about what comes after."""
-    topic_id = make_topics(session)["stod"].id
-    now = clock.now()
-    session.execute(
-        sa.insert(Subscriber),
-        [
-            {"address": name, "address_key": name, "created_at": now, "confirmed_at": now, "language": "sv"}
-            for name in addresses(count)
-        ],
-    )
-    subscription = {"topic_id": topic_id, "frequency": "direct", "source": "test", "began_at": now}
-    session.execute(
-        sa.insert(Subscription),
-        [{"subscriber_id": one, **subscription} for one in session.scalars(sa.select(Subscriber.id))],
-    )
-    session.commit()
-
-
-def addresses(count: int) -> list[str]:
-    return [f"r{number}@example.org" for number in range(count)]
-
-
 def publish(session: Session) -> None:
-    """Publish an item that everybody filled in follows."""
+    """Publish an item that all of `make_audience` follow."""
     make_item(session, "stod", published_at=clock.now() - dt.timedelta(seconds=1))
     session.commit()
 

@@ -37,7 +37,6 @@ from tests.engine.common import (
     Processes,
     check_ledger,
     check_letters,
-    fill,
     is_done,
     kill,
     look,
@@ -46,7 +45,7 @@ from tests.engine.common import (
     stop,
 )
 from tests.engine.forking import Running
-from tests.factories import make_signup, tick_through
+from tests.factories import make_audience, make_signup, tick_through
 from tests.smtp_server import RoughServer
 
 SUBSCRIBERS = 20_000
@@ -122,7 +121,7 @@ def accepted(session: Session) -> int:
 def test_killed_twenty_times_nobody_is_missing_and_doubles_are_only_what_was_on_the_wires(
     session: Session, start_cluster: StartCluster
 ) -> None:
-    fill(session, SUBSCRIBERS)
+    make_audience(session, SUBSCRIBERS, now=clock.now())
     publish(session)
     chance = random.Random(20261112)
     cluster = start_cluster(rabbitmq())
@@ -155,7 +154,7 @@ def test_killed_twenty_times_nobody_is_missing_and_doubles_are_only_what_was_on_
 def test_what_is_published_leaves_long_before_the_next_beat(
     app: Flask, session: Session, start_cluster: StartCluster
 ) -> None:
-    fill(session, 3)
+    make_audience(session, 3, now=clock.now())
     make_signup(session, "first@example.org", "stod", now=clock.now())
     session.commit()
     cluster = start_cluster(rabbitmq(), ENGINE_PAUSE_SECONDS=60)
@@ -171,7 +170,7 @@ def test_what_is_published_leaves_long_before_the_next_beat(
 def test_without_its_broker_for_a_while_it_takes_in_news_and_sends_everything_once(
     app: Flask, session: Session, start_cluster: StartCluster
 ) -> None:
-    fill(session, 3_000)
+    make_audience(session, 3_000, now=clock.now())
     need_port(RABBITMQ_PORT, "RabbitMQ")
     with open_door(RABBITMQ_PORT) as door, RoughServer(delay=0.0005) as server:
         cluster = start_cluster(rabbitmq(door.port))
@@ -194,7 +193,7 @@ def test_without_its_broker_for_a_while_it_takes_in_news_and_sends_everything_on
 def test_a_broker_that_comes_only_later_and_then_crashes_is_waited_for_twice(
     session: Session, start_cluster: StartCluster
 ) -> None:
-    fill(session, 2_000)
+    make_audience(session, 2_000, now=clock.now())
     with OwnRabbitMQ() as broker, RoughServer(delay=0.0005) as server:
         cluster = start_cluster(rabbitmq(broker.port))
         worker = cluster.start("worker", mail_port=server.port)
@@ -224,7 +223,7 @@ def test_its_database_crashing_in_the_middle_costs_no_letter(
             flask_migrate.upgrade()
             database = db.engine
         with Session(database) as session, RoughServer(delay=0.0003) as server:
-            fill(session, 3_000)
+            make_audience(session, 3_000, now=clock.now())
             publish(session)
             running = start_engine(engine, app, server.port, start_cluster)
             for goal in (0, 500, 1_700):  # The first while others are still being matched.
@@ -247,7 +246,7 @@ def start_engine(engine: str, app: Flask, port: int, start_cluster: StartCluster
 def test_over_redis_a_confirmation_overtakes_a_mailing_and_a_stopped_worker_leaves_nothing_half_done(
     app: Flask, session: Session, start_cluster: StartCluster
 ) -> None:
-    fill(session, 3_000)
+    make_audience(session, 3_000, now=clock.now())
     need_port(REDIS_PORT, "Redis")
     cluster = start_cluster(f"redis://127.0.0.1:{REDIS_PORT}/0")
     cluster.start("beat", mail_port=1)  # A second one does no harm.
@@ -276,7 +275,7 @@ def test_over_redis_a_confirmation_overtakes_a_mailing_and_a_stopped_worker_leav
 def test_the_process_for_confirmations_is_started_again_and_ends_with_the_other(
     session: Session, start_cluster: StartCluster
 ) -> None:
-    fill(session, 1)
+    make_audience(session, 1, now=clock.now())
     cluster = start_cluster(rabbitmq())
     with RoughServer() as server:
         worker = cluster.start("worker", "--lanes", "all", mail_port=server.port)
@@ -348,7 +347,7 @@ def at_once(*works: Callable[[], T]) -> list[T]:
 def test_two_ticks_at_the_same_instant_make_one_mailing_and_one_letter_each(
     app: Flask, session: Session, caplog: pytest.LogCaptureFixture
 ) -> None:
-    fill(session, 50)
+    make_audience(session, 50, now=clock.now())
     rules = rules_of(app)
 
     def tick_alone() -> None:
@@ -370,7 +369,7 @@ def test_two_ticks_at_the_same_instant_make_one_mailing_and_one_letter_each(
 
 
 def test_two_workers_on_one_batch_send_it_once(app: Flask, session: Session) -> None:
-    fill(session, 300)
+    make_audience(session, 300, now=clock.now())
     publish(session)
     rules = rules_of(app)
     with RoughServer() as server:

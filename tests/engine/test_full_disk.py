@@ -13,10 +13,11 @@ import pytest
 from flask import Flask
 from sqlalchemy.orm import Session
 
-from newsroom import create_app
+from newsroom import clock, create_app
 from newsroom.extensions import db
 from tests.conftest import missing, settings, wait_for
-from tests.engine.common import SENDERS, Processes, check_ledger, check_letters, fill, is_done, publish, stop
+from tests.engine.common import SENDERS, Processes, check_ledger, check_letters, is_done, publish, stop
+from tests.factories import make_audience
 from tests.smtp_server import RoughServer
 
 SUBSCRIBERS = 6_000
@@ -71,7 +72,7 @@ def stands_still(server: RoughServer) -> bool:
 def test_a_disk_that_is_full_for_a_while_costs_no_letter_and_the_operator_is_told(
     app: Flask, session: Session, disk: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    fill(session, SUBSCRIBERS)
+    make_audience(session, SUBSCRIBERS, now=clock.now())
     publish(session)
     processes = Processes(app)
 

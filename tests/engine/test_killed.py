@@ -19,7 +19,6 @@ from tests.engine.common import (
     Processes,
     check_ledger,
     check_letters,
-    fill,
     is_done,
     kill,
     look,
@@ -27,7 +26,7 @@ from tests.engine.common import (
     stop,
 )
 from tests.engine.forking import Running
-from tests.factories import make_signup
+from tests.factories import make_audience, make_signup
 from tests.smtp_server import RoughServer, Taken
 
 KILLS = {"sqlite": 20, "postgresql": 10}  # On PostgreSQL the cluster's test goes on to twenty.
@@ -51,7 +50,7 @@ def test_killed_again_and_again_nobody_is_missing_and_doubles_are_only_what_was_
 ) -> None:
     kills = KILLS[session.get_bind().dialect.name]
     subscribers = kills * LETTERS_A_KILL
-    fill(session, subscribers)
+    make_audience(session, subscribers, now=clock.now())
     publish(session)
     chance = random.Random(20261112)
 
@@ -76,7 +75,7 @@ def test_killed_again_and_again_nobody_is_missing_and_doubles_are_only_what_was_
 def test_killed_after_the_letter_left_and_before_the_answer_leaves_an_uncertain_letter_that_is_not_forgotten(
     app: Flask, session: Session, start_engine: StartEngine
 ) -> None:
-    fill(session, 1)
+    make_audience(session, 1, now=clock.now())
     publish(session)
 
     caught: list[Taken] = []
@@ -107,7 +106,7 @@ def _state(session: Session) -> str | None:
 def test_a_confirmation_overtakes_a_mailing_that_occupies_every_other_connection(
     app: Flask, session: Session, start_engine: StartEngine
 ) -> None:
-    fill(session, 2_000)
+    make_audience(session, 2_000, now=clock.now())
     publish(session)
 
     with RoughServer(delay=0.01) as server:
@@ -126,7 +125,7 @@ def test_a_confirmation_overtakes_a_mailing_that_occupies_every_other_connection
 def test_two_engines_on_one_database_share_the_work_and_each_takes_over_when_the_other_dies(
     app: Flask, session: Session, start_engine: StartEngine
 ) -> None:
-    fill(session, 600)
+    make_audience(session, 600, now=clock.now())
     publish(session)
 
     with RoughServer(delay=0.002) as server:
@@ -143,7 +142,7 @@ def test_two_engines_on_one_database_share_the_work_and_each_takes_over_when_the
 def test_a_mailing_is_done_when_its_last_letter_is_and_not_at_the_next_look(
     app: Flask, session: Session, start_engine: StartEngine
 ) -> None:
-    fill(session, 300)
+    make_audience(session, 300, now=clock.now())
     publish(session)
 
     with RoughServer() as server:

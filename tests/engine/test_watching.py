@@ -8,10 +8,11 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.orm import Session
 
+from newsroom import clock
 from newsroom.engine.watching import Watch
 from tests.conftest import wait_for
-from tests.engine.common import Processes, fill, is_done, publish, stop
-from tests.factories import make_topics
+from tests.engine.common import Processes, is_done, publish, stop
+from tests.factories import make_audience, make_topics
 from tests.smtp_server import RoughServer
 
 
@@ -64,7 +65,7 @@ def test_a_watch_whose_connection_was_cut_goes_on(session: Session) -> None:
 @pytest.mark.slow
 @pytest.mark.xdist_group("load")
 def test_what_is_published_by_another_process_leaves_long_before_the_next_look(app: Flask, session: Session) -> None:
-    fill(session, 3)
+    make_audience(session, 3, now=clock.now())
     processes = Processes(app)
     with ExitStack() as at_the_end, RoughServer() as server:
         at_the_end.callback(processes.kill_all)
