@@ -29,7 +29,7 @@ from tests.engine.forking import Running
 from tests.factories import make_audience, make_signup
 from tests.smtp_server import RoughServer, Taken
 
-KILLS = {"sqlite": 20, "postgresql": 10}  # On PostgreSQL the cluster's test goes on to twenty.
+KILLS = {"sqlite": 20, "postgresql": 5}  # On PostgreSQL the cluster's test goes on to twenty.
 LETTERS_A_KILL = 1_000
 
 StartEngine = Callable[..., Running]

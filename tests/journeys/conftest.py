@@ -15,6 +15,7 @@ from email.message import EmailMessage
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -169,9 +170,17 @@ class Site:
             for one in reversed(found)
         ]
 
+    def subscribe(self, address: str, *slugs: str) -> None:
+        """Let somebody have subscribed, for journeys that begin later: no window is opened for it."""
+        self._send("/prenumerera", email=address, topics=slugs, frequency="direct")
+        self._send(link_in(self.wait_for_letters(address, 1)[0], "bekrafta").removeprefix(self.address))
+
     def read(self, path: str) -> bytes:
         with urllib.request.urlopen(self.address + path, timeout=10) as answer:
             return bytes(answer.read())
+
+    def _send(self, path: str, **fields: object) -> None:
+        urllib.request.urlopen(self.address + path, urlencode(fields, doseq=True).encode(), timeout=10).close()
 
 
 def environ_of(instance: Path, port: int) -> dict[str, str]:

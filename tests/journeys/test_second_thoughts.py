@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.journeys.conftest import Site, fits, link_in, window, with_and_without_scripts
-from tests.journeys.test_my_topics import begin, log_in
+from tests.journeys.test_my_topics import log_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("journeys")]
 
@@ -14,7 +14,7 @@ def test_one_topic_and_then_everything_is_ended_from_a_letter(browser: Browser, 
     address = f"gun.{'med' if scripts else 'utan'}@example.org"
     with window(browser, scripts=scripts) as page:
         title, press = page.get_by_role("heading", level=1), page.get_by_role("main").get_by_role("button")
-        begin(page, site, address, "Bibliotek", "Stöd", "Hållbarhet")
+        site.subscribe(address, "bibliotek", "stod", "hallbarhet")
         site.run("items", "import", "tests/data/strategi.txt", "--topics", "bibliotek,stod", "--publish")
         whole = str(site.wait_for_letters(address, 2)[1]["List-Unsubscribe"]).strip("<>")
 
@@ -44,7 +44,7 @@ def test_who_comes_too_late_or_takes_something_back_is_led_on(browser: Browser, 
     address, other = (f"{who}.{'med' if scripts else 'utan'}@example.org" for who in ("hans", "hans.ny"))
     with window(browser, scripts=scripts) as page:
         title = page.get_by_role("heading", level=1)
-        begin(page, site, address, "Bibliotek")
+        site.subscribe(address, "bibliotek")
         log_in(page, site, address, letters=2)
 
         # A new address is asked, and is not wanted after all.
