@@ -1,18 +1,18 @@
-"""Reading as people do it: the newest, a topic, a search, a shared address, and leaving from a letter."""
+"""Reading as people do it: the newest, a topic, a search, a shared address, and leaving from a letter.
+
+Without scripts: none of these pages has one (tests/public/test_every_way.py holds them to it).
+"""
 
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.journeys.conftest import Site, fits, link_in, window, with_and_without_scripts
+from tests.journeys.conftest import Site, fits, link_in, window
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("journeys")]
 
 
-@with_and_without_scripts
-def test_from_the_front_page_to_a_topic_and_an_address_that_can_be_shared(
-    browser: Browser, site: Site, scripts: bool
-) -> None:
-    with window(browser, scripts=scripts) as page:
+def test_from_the_front_page_to_a_topic_and_an_address_that_can_be_shared(browser: Browser, site: Site) -> None:
+    with window(browser, scripts=False) as page:
         page.goto(site.address)
         newest = page.get_by_role("article").first.get_by_role("link").first
         headline = newest.inner_text()
@@ -58,10 +58,9 @@ def test_from_the_front_page_to_a_topic_and_an_address_that_can_be_shared(
         fits(page)
 
 
-@with_and_without_scripts
-def test_one_press_in_a_letter_ends_it_and_another_takes_that_back(browser: Browser, site: Site, scripts: bool) -> None:
-    address = f"fia.{'med' if scripts else 'utan'}@example.org"
-    with window(browser, scripts=scripts) as page:
+def test_one_press_in_a_letter_ends_it_and_another_takes_that_back(browser: Browser, site: Site) -> None:
+    address = "fia@example.org"
+    with window(browser, scripts=False) as page:
         site.subscribe(address, "bibliotek")
         site.run("items", "import", "tests/data/strategi.txt", "--topics", "bibliotek", "--publish")
         page.goto(link_in(site.wait_for_letters(address, 2)[1], "avsluta"))

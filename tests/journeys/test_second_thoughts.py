@@ -1,4 +1,7 @@
-"""People who think better of it, come too late or end up elsewhere: each page leads on, with scripts and without."""
+"""People who think better of it, come too late or end up elsewhere: each page leads on.
+
+With scripts and without, where a page has one; tests/public/test_every_way.py says which do.
+"""
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -9,10 +12,9 @@ from tests.journeys.test_my_topics import log_in
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("journeys")]
 
 
-@with_and_without_scripts
-def test_one_topic_and_then_everything_is_ended_from_a_letter(browser: Browser, site: Site, scripts: bool) -> None:
-    address = f"gun.{'med' if scripts else 'utan'}@example.org"
-    with window(browser, scripts=scripts) as page:
+def test_one_topic_and_then_everything_is_ended_from_a_letter(browser: Browser, site: Site) -> None:
+    address = "gun@example.org"
+    with window(browser, scripts=False) as page:
         title, press = page.get_by_role("heading", level=1), page.get_by_role("main").get_by_role("button")
         site.subscribe(address, "bibliotek", "stod", "hallbarhet")
         site.run("items", "import", "tests/data/strategi.txt", "--topics", "bibliotek,stod", "--publish")
@@ -82,9 +84,8 @@ def test_who_comes_too_late_or_takes_something_back_is_led_on(browser: Browser, 
         fits(page)
 
 
-@with_and_without_scripts
-def test_a_page_that_is_not_there_leads_to_a_search(browser: Browser, site: Site, scripts: bool) -> None:
-    with window(browser, scripts=scripts) as page:
+def test_a_page_that_is_not_there_leads_to_a_search(browser: Browser, site: Site) -> None:
+    with window(browser, scripts=False) as page:
         page.goto(f"{site.address}/nyheter/finns-inte")
         expect(page.get_by_role("heading", level=1)).to_have_text("Sidan finns inte")
         fits(page)

@@ -26,3 +26,5 @@ def test_every_link_is_followed_and_every_form_sent_and_no_address_is_left_over(
         if not str(rule).startswith(NOT_READERS)
     }
     assert readers - walk.went == BY_SCRIPT
+    # Scripts run only where topics are chosen; journeys elsewhere go one way, not with scripts and without.
+    assert {page.rule for page in walk.shown if 'type="module"' in page.html} == {"/prenumerera", "/mina-amnen"}
