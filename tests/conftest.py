@@ -10,6 +10,7 @@ import random
 import shutil
 import socket
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,8 @@ SELECT setval(seqrelid, seqstart, false) FROM pg_sequence;
 """
 CI = os.environ.get("CI") == "true"
 POSTGRES_URL = os.environ.get("NEWSROOM_TEST_POSTGRES_URL", "postgresql+psycopg://postgres@127.0.0.1/postgres")
+DATABASES = ["sqlite", "postgresql"]
+DOORS = ("cli", "desk", "feeds", "public")
 LONG_ENOUGH = 180  # Seconds for what takes a few on an idle machine. A limit that proves something is a test's own.
 SECRET = "a secret for tests alone, long enough to be one"
 
@@ -100,6 +103,22 @@ def listens(port: int) -> bool:
     return True
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Let tests run on both kinds of database; those of a door on one of them, half on each.
+
+    Doors leave what a database could do in another way to the rooms, whose tests run on both; and on both every link is
+    followed and every form sent.
+    """
+    chosen = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+    if "database" not in metafunc.fixturenames or "database" in chosen:
+        return
+    kinds = DATABASES
+    if metafunc.definition.path.parent.name in DOORS:
+        turn = zlib.crc32(metafunc.function.__name__.encode()) % len(DATABASES)  # The same in every process and run.
+        kinds = DATABASES[turn : turn + 1]
+    metafunc.parametrize("database", kinds, indirect=True)
+
+
 def pytest_collection_finish() -> None:
     """What is there by now stays: looking through it again and again for garbage took a quarter of the tests' time."""
     gc.collect()
@@ -125,13 +144,15 @@ def _compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     SQLAlchemy does for a statement on the statement and on the kind of database.
     """
     options = {"bytecode_cache": FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))}
-    compile_builder, kept = Rule._compile_builder, {}
+    compile_rule, kept = Rule.compile, {}
 
-    def compile_once(rule: Rule, append_unknown: bool = True) -> Any:
-        key = (rule.rule, str(rule._trace), str(rule.defaults), append_unknown)
+    def compile_once(rule: Rule) -> None:
+        key = (rule.rule, rule.subdomain, rule.host, str(rule.defaults))
         if key not in kept:
-            kept[key] = compile_builder(rule, append_unknown)
-        return kept[key]
+            compile_rule(rule)
+            names = ("arguments", "_parts", "_trace", "_converters", "_build", "_build_unknown")
+            kept[key] = {name: getattr(rule, name) for name in names}
+        vars(rule).update(kept[key])
 
     statements: LRUCache[Any, Any] = LRUCache(10_000)
     with pytest.MonkeyPatch.context() as patch:
@@ -139,7 +160,7 @@ def _compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         for dialect in (SQLiteDialect_pysqlite, PGDialect_psycopg):  # Their statements are kept by these.
             patch.setattr(dialect, "__hash__", lambda one: hash(type(one)))
             patch.setattr(dialect, "__eq__", lambda one, other: type(one) is type(other))
-        patch.setattr(Rule, "_compile_builder", compile_once)
+        patch.setattr(Rule, "compile", compile_once)
         patch.setattr(Flask, "jinja_options", options)
         yield
 
@@ -193,9 +214,9 @@ def postgres_cleaner(migrated_postgres: str) -> Iterator[sa.Engine]:
     engine.dispose()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of an empty migrated database, of both kinds in turn."""
+    """The address of an empty migrated database, of the kind that `pytest_generate_tests` says."""
     if request.param == "sqlite":
         shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "newsroom.sqlite3")
         yield f"sqlite:///{tmp_path / 'newsroom.sqlite3'}"

@@ -89,8 +89,8 @@ def living_in_group(group: int) -> list[str]:
     return found
 
 
-def test_killed_outright_it_takes_the_site_with_it_and_can_start_again(tmp_path: Path) -> None:
-    settings = environ(tmp_path)
+def test_killed_outright_it_takes_the_site_with_it_and_can_start_again(instance: Path) -> None:
+    settings = environ(instance)
     command = [sys.executable, "-m", "newsroom", "up"]
     address = f"http://127.0.0.1:{settings['NEWSROOM_PORT']}/healthz"
     first = subprocess.Popen(command, env=settings, cwd=PROJECT)
@@ -105,10 +105,10 @@ def test_killed_outright_it_takes_the_site_with_it_and_can_start_again(tmp_path:
     assert second.wait(LONG_ENOUGH) == 0
 
 
-def test_the_login_is_this_installations_own_and_is_shown_again(tmp_path: Path) -> None:
+def test_the_login_is_this_installations_own_and_is_shown_again(instance: Path) -> None:
     shown = []
     for _ in range(2):
-        settings = environ(tmp_path)
+        settings = environ(instance)
         process = subprocess.Popen(
             [sys.executable, "-m", "newsroom", "up"], env=settings, cwd=PROJECT, stdout=subprocess.PIPE, text=True
         )
@@ -117,7 +117,7 @@ def test_the_login_is_this_installations_own_and_is_shown_again(tmp_path: Path) 
         process.communicate(timeout=LONG_ENOUGH)
         shown.append(next(line for line in lines if "login" in line).rpartition("password ")[2].strip())
 
-    assert shown[0] == shown[1] == (tmp_path / "editor-login").read_text().split()[1]
+    assert shown[0] == shown[1] == (instance / "editor-login").read_text().split()[1]
     assert len(shown[0]) >= 16
 
 
