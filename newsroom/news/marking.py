@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from newsroom.news.models import Item
 from newsroom.news.searching import Query
-from newsroom.news.stemming import find_words, stem
+from newsroom.news.stemming import find_words
 
 SNIPPET_LENGTH = 240
 BEFORE_LENGTH = 60  # Of what stands before the first word that was asked for.
@@ -49,7 +49,7 @@ def mark(text: str, query: Query, language: str) -> list[Part]:
     parts: list[Part] = []
     at = 0
     for word in find_words(text):
-        if query.matches(stem(word.group(), language)):
+        if query.is_answered_by(word.group(), language):
             if word.start() > at:
                 parts.append(Part(text[at : word.start()]))
             parts.append(Part(word.group(), hit=True))
@@ -61,7 +61,7 @@ def mark(text: str, query: Query, language: str) -> list[Part]:
 
 def cut_snippet(text: str, query: Query, language: str) -> list[Part]:
     """A piece of a text around the first word that answers, cut between words; empty where none does."""
-    found = next((word for word in find_words(text) if query.matches(stem(word.group(), language))), None)
+    found = next((word for word in find_words(text) if query.is_answered_by(word.group(), language)), None)
     if found is None:
         return []
     start = max(0, found.start() - BEFORE_LENGTH)

@@ -59,9 +59,16 @@ class Query:
         """The same terms, of which one is enough."""
         return replace(self, any_of=True)
 
-    def matches(self, stem: str) -> bool:
-        """Whether a word with this stem answers one of the terms."""
-        return stem in self._stems or stem.startswith(self._beginnings)
+    def is_answered_by(self, word: str, language: str) -> bool:
+        """Whether a word answers one of the terms. A stem begins as its word does, so few have to be looked at."""
+        if fold(word[0])[:1] not in self._initials:
+            return False
+        found = stem(word, language)
+        return found in self._stems or found.startswith(self._beginnings)
+
+    @cached_property
+    def _initials(self) -> frozenset[str]:
+        return frozenset(one[:1] for one in self._stems)
 
     @cached_property
     def _stems(self) -> frozenset[str]:

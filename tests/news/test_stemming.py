@@ -1,7 +1,10 @@
 """Words and their stems."""
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from newsroom.news.models import LANGUAGES
 from newsroom.news.stemming import find_words, fold, stem, stems_of
 
 
@@ -45,3 +48,14 @@ def test_words_are_letters_and_digits_and_stand_in_no_markdown() -> None:
 
 def test_an_endless_word_counts_by_its_beginning() -> None:
     assert len(stem("a" * 100_000, "sv")) <= 60
+
+
+english = st.from_regex(r"[a-z]{1,9}(s|ed|ing|ly|ies|ying|ness|ational)?", fullmatch=True)
+
+
+@given(st.text(max_size=80) | english)
+@example("dying skies ugly only yes eye İ ﬁ ΣΑ Åar ıar")
+def test_a_stem_begins_as_its_word_does(text: str) -> None:
+    for word in find_words(text):
+        for language in LANGUAGES:
+            assert stem(word.group(), language)[:1] == fold(word.group()[0])[:1]
