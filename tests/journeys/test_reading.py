@@ -1,6 +1,7 @@
 """Reading as people do it: the newest, a topic, a search, a shared address, and leaving from a letter.
 
-Without scripts: none of these pages has one (tests/public/test_every_way.py holds them to it).
+Without scripts: but for the form to subscribe, which other journeys fill in, none of these pages has one
+(tests/public/test_every_way.py holds them to it).
 """
 
 import pytest
